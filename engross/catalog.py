@@ -1,0 +1,114 @@
+"""Finds jobs: folders with a `job.py`, shipped ones first, then those of `ENGROSS_JOBS_PATH`."""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from engross.errors import JobBroken, UnknownJob
+from engross.job import Job, LoadedJob, Step
+from engross.names import is_name
+
+SHIPPED = Path(__file__).resolve().parent.parent / "jobs"
+_NAMESPACE = "engross_jobs"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The jobs by name, and the reason for each that could not be loaded."""
+
+    jobs: dict[str, LoadedJob] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def get(self, name: str) -> LoadedJob:
+        """The job called `name`.
+
+        Raises `UnknownJob` with the nearest name, or `JobBroken` with the reason.
+        """
+        if name in self.broken:
+            raise JobBroken(f"job {name!r} is broken: {self.broken[name]}")
+        if name not in self.jobs:
+            near = difflib.get_close_matches(name, self.jobs, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"known jobs: {', '.join(sorted(self.jobs)) or 'none'}"
+            raise UnknownJob(f"no job is called {name!r}; {hint}")
+        return self.jobs[name]
+
+
+def load_catalog(extra: Iterable[Path] = ()) -> Catalog:
+    """Loads every job below the shipped folder and `extra`. One broken job never hides the others."""
+    catalog = Catalog()
+    for root in (SHIPPED, *extra):
+        if not root.is_dir():
+            catalog.broken[str(root)] = "ENGROSS_JOBS_PATH names a folder that does not exist"
+            continue
+        for folder in sorted(path.parent for path in root.glob("*/job.py")):
+            _load_into(catalog, folder)
+    return catalog
+
+
+def _load_into(catalog: Catalog, folder: Path) -> None:
+    name = folder.name
+    taken = catalog.jobs.get(name)
+    if taken is not None:
+        catalog.broken[str(folder)] = f"a job called {name!r} already exists in {taken.folder}"
+        return
+    try:
+        catalog.jobs[name] = load_job(folder)
+    except JobBroken as error:
+        catalog.broken[name] = str(error)
+
+
+def load_job(folder: Path) -> LoadedJob:
+    """Loads the job in `folder`; raises `JobBroken` naming what to mend."""
+    if not is_name(folder.name):
+        raise JobBroken(f"folder name {folder.name!r}: use lower-case letters, digits, '-' and '_'")
+    job = getattr(_import_job(folder), "JOB", None)
+    if not isinstance(job, Job):
+        raise JobBroken("job.py must define JOB = Job(...)")
+    names = [step.name for step in job.pattern.steps]
+    if len(set(names)) < len(names):
+        raise JobBroken("two steps have the same name")
+    prompts = {step.name: _check_step(folder, step) for step in job.pattern.steps}
+    return LoadedJob(name=folder.name, folder=folder, job=job, prompts=prompts)
+
+
+def _import_job(folder: Path) -> object:
+    # Each job is a package of its own name below one namespace, so that its relative imports work wherever it lies.
+    package = f"{_NAMESPACE}.{folder.name}"
+    for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[loaded]
+    for name, places in ((_NAMESPACE, []), (package, [str(folder)])):
+        if name not in sys.modules:
+            spec = ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = places
+            sys.modules[name] = importlib.util.module_from_spec(spec)
+    importlib.invalidate_caches()
+    try:
+        # job.py is the user's code and may raise anything: it is named, not hidden.
+        return importlib.import_module(f"{package}.job")
+    except Exception as error:
+        raise JobBroken(f"job.py does not load: {type(error).__name__}: {error}") from error
+
+
+def _check_step(folder: Path, step: Step) -> str:
+    if not is_name(step.name):
+        raise JobBroken(f"step name {step.name!r}: use lower-case letters, digits, '-' and '_'")
+    if not (isinstance(step.output, type) and issubclass(step.output, BaseModel)):
+        raise JobBroken(f"step {step.name!r}: output must be a pydantic model class")
+    try:
+        step.output.model_json_schema()
+    except Exception as error:
+        raise JobBroken(f"step {step.name!r}: schema has no JSON form: {type(error).__name__}: {error}") from error
+    path = folder / "prompts" / f"{step.name}.md"
+    if not path.is_file():
+        raise JobBroken(f"step {step.name!r}: missing prompt {path}")
+    prompt = path.read_text(encoding="utf-8").strip()
+    if not prompt:
+        raise JobBroken(f"step {step.name!r}: empty prompt {path}")
+    return prompt

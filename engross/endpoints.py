@@ -1,0 +1,48 @@
+"""Where the services are: addresses of yours when set, else those of the embedded stack that runs in `home`."""
+
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from engross.errors import ServiceUnavailable
+from engross.settings import Settings
+
+STACK_FILE = "stack.json"
+
+
+class Endpoints(BaseModel):
+    """Addresses in force. `stand_in` is the base address of the stand-in provider, without `/v1`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    temporal: str
+    web_ui: str | None = None
+    redis: str
+    stand_in: str | None = None
+
+
+def stack_file(home: Path) -> Path:
+    """The file in which the running embedded stack says where it is: `{"endpoints": {...}, "processes": [...]}`."""
+    return home / STACK_FILE
+
+
+def resolve(settings: Settings) -> Endpoints:
+    """The addresses in force; raises `ServiceUnavailable` with the fix when something needed does not run."""
+    stack = _running_stack(settings.home)
+    temporal = settings.temporal_address or (stack and stack.temporal)
+    redis = settings.redis_url or (stack and stack.redis)
+    if not temporal:
+        raise ServiceUnavailable("no Temporal server: run `engross up`, or set TEMPORAL_ADDRESS to a server of yours")
+    if not redis:
+        raise ServiceUnavailable("no Redis server: run `engross up`, or set ENGROSS_REDIS_URL to a server of yours")
+    embedded_ui = stack.web_ui if stack and not settings.temporal_address else None
+    return Endpoints(temporal=temporal, web_ui=embedded_ui, redis=redis, stand_in=stack.stand_in if stack else None)
+
+
+def _running_stack(home: Path) -> Endpoints | None:
+    try:
+        state = json.loads(stack_file(home).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Endpoints.model_validate(state["endpoints"])

@@ -1,0 +1,192 @@
+"""Everything that can go wrong, by cause.
+
+Class names are part of the contract: they are the `type` of Temporal failures, of `error.type` in JSON and of rows in
+the result store. Messages are one line, say what to do, and never carry document or model text: they end up in
+histories, logs and terminals.
+"""
+
+from typing import ClassVar
+
+
+class EngrossError(Exception):
+    """Base of all named errors. `retryable` says whether trying the same thing again can help."""
+
+    retryable: ClassVar[bool] = False
+
+    @property
+    def type(self) -> str:
+        """The stable name of this kind of error."""
+        return type(self).__name__
+
+
+# --- the installation -------------------------------------------------------------------------------------------
+
+
+class ConfigurationError(EngrossError):
+    """A setting is missing, misspelt or impossible."""
+
+
+class JobBroken(ConfigurationError):
+    """A job's folder cannot be loaded."""
+
+
+class UnknownJob(ConfigurationError):
+    """No job has that name."""
+
+
+class PortTaken(ConfigurationError):
+    """A port that the embedded stack needs is in use."""
+
+
+class ServiceUnavailable(EngrossError):
+    """Temporal, Redis, the blob store or the result store does not answer."""
+
+    retryable = True
+
+
+# --- the request ------------------------------------------------------------------------------------------------
+
+
+class InvalidRequest(EngrossError):
+    """The run's input, or a request to a provider, is not acceptable as it stands."""
+
+
+class RunNotFound(EngrossError):
+    """No run has that id."""
+
+
+# --- the document -----------------------------------------------------------------------------------------------
+
+
+class DocumentError(EngrossError):
+    """The document cannot be read. Subclasses say why."""
+
+
+class DocumentNotFound(DocumentError):
+    """Nothing is at that path or address."""
+
+
+class SourceRefused(DocumentError):
+    """The document's address is not one that this installation reads from."""
+
+
+class DocumentTooLarge(DocumentError):
+    """Over the limit, as it is or once unpacked."""
+
+
+class EmptyDocument(DocumentError):
+    """No bytes, or nothing but white space."""
+
+
+class EncryptedDocument(DocumentError):
+    """Needs a password."""
+
+
+class CorruptDocument(DocumentError):
+    """Damaged, truncated, or not what its name says."""
+
+
+class UnsupportedFormat(DocumentError):
+    """A format that nothing here reads."""
+
+
+class NeedsOcr(DocumentError):
+    """Pages without a text layer: a scan or a photograph."""
+
+
+class ExtractionTimedOut(DocumentError):
+    """The parser was killed at its deadline."""
+
+
+class ExtractionCrashed(DocumentError):
+    """The parser died (out of memory, or a crash in native code). Tried twice, as the machine may be to blame."""
+
+    retryable = True
+
+
+# --- the provider -----------------------------------------------------------------------------------------------
+
+
+class ProviderError(EngrossError):
+    """A model provider did not give a reply. Subclasses say why."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests or tokens; `retry_after` is the provider's wish in seconds, when it gave one."""
+
+    retryable = True
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderOverloaded(ProviderError):
+    """A 5xx or 529."""
+
+    retryable = True
+
+
+class ProviderTimeout(ProviderError):
+    """No reply in time; the call may have been billed."""
+
+    retryable = True
+
+
+class ProviderUnreachable(ProviderError):
+    """No connection, or it broke."""
+
+    retryable = True
+
+
+class ProviderGarbled(ProviderError):
+    """The provider answered 200 with something that is not its protocol."""
+
+    retryable = True
+
+
+class AuthenticationFailed(ProviderError):
+    """The key is missing, wrong or without the right."""
+
+
+class QuotaExhausted(ProviderError):
+    """The account has no money left."""
+
+
+class ContextTooLong(ProviderError):
+    """The request is larger than the model's window."""
+
+
+class ContentRefused(ProviderError):
+    """The provider's policy rejected the request before a model saw it."""
+
+
+# --- the answer -------------------------------------------------------------------------------------------------
+
+
+class AnswerError(EngrossError):
+    """The model replied, but not with an answer that can be used. Subclasses say why."""
+
+
+class InvalidAnswer(AnswerError):
+    """Still breaks the schema or its validators after the declared repairs."""
+
+
+class TruncatedAnswer(AnswerError):
+    """Cut off at the output limit."""
+
+
+class RefusedAnswer(AnswerError):
+    """The model declined."""
+
+
+class FilteredAnswer(AnswerError):
+    """The provider's content filter stopped the reply."""
+
+
+class EmptyAnswer(AnswerError):
+    """A reply with nothing in it."""
+
+
+class StepTimedOut(EngrossError):
+    """A step did not finish within its time limits."""

@@ -1,0 +1,85 @@
+"""What users write: a job is an output schema, prompts and a pattern."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import BaseModel
+
+_VERSION_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One durable model call: one prompt file (`prompts/<name>.md`) and one output schema.
+
+    `max_output_tokens` caps the reply; `repairs` is how often an invalid answer may be sent back to the model with its
+    validation errors (a deterministic fix comes first and is free).
+    """
+
+    name: str
+    output: type[BaseModel]
+    max_output_tokens: int = 4096
+    temperature: float = 0.0
+    repairs: int = 1
+
+    def schema_version(self) -> str:
+        """Changes when the output schema changes."""
+        return version_of(json.dumps(self.output.model_json_schema(), sort_keys=True))
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps in order; each sees the document and the checked answer of the step before."""
+
+    steps: tuple[Step, ...]
+    workflow: ClassVar[str] = "chain"
+
+    def __init__(self, *steps: Step) -> None:
+        if not steps:
+            raise ValueError("a chain needs at least one step")
+        object.__setattr__(self, "steps", steps)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The one value `JOB` of a `job.py`. Its name is its folder's name."""
+
+    description: str
+    pattern: Chain
+
+
+@dataclass(frozen=True)
+class LoadedJob:
+    """A job with its name, its folder and its prompts (step name -> text), ready to run."""
+
+    name: str
+    folder: Path
+    job: Job
+    prompts: dict[str, str] = field(hash=False)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return self.job.pattern.steps
+
+    def step(self, name: str) -> Step:
+        """The step called `name`; KeyError when the job has none."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        raise KeyError(name)
+
+    def version(self) -> str:
+        """Changes when anything that can change an answer changes: prompts, schemas, limits."""
+        parts = [self.job.pattern.workflow]
+        for step in self.steps:
+            parts += [step.name, self.prompts[step.name], step.schema_version()]
+            parts += [str(step.max_output_tokens), str(step.temperature), str(step.repairs)]
+        return version_of("\0".join(parts))
+
+
+def version_of(text: str) -> str:
+    """A short content hash, enough to tell versions of a prompt or schema apart."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]

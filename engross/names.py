@@ -1,0 +1,41 @@
+"""Names that cross processes: task queues, search attributes, run ids, and what a name may look like."""
+
+import hashlib
+import re
+from typing import Final
+
+WORKFLOWS_QUEUE: Final = "workflows"
+DOCUMENTS_QUEUE: Final = "documents"
+
+JOB_ATTRIBUTE: Final = "EngrossJob"
+TENANT_ATTRIBUTE: Final = "EngrossTenant"
+OUTCOME_ATTRIBUTE: Final = "EngrossOutcome"
+SEARCH_ATTRIBUTES: Final = (JOB_ATTRIBUTE, TENANT_ATTRIBUTE, OUTCOME_ATTRIBUTE)
+
+PROVIDERS: Final = ("openai", "anthropic")
+
+# Lower-case ASCII only: ids appear in URLs, file names, search attributes and terminals, so NUL, "../",
+# control and bidi characters have no way in.
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_ID_DIGITS: Final = 20
+
+
+def models_queue(provider: str) -> str:
+    """The task queue whose workers hold `provider`'s key."""
+    return f"models-{provider}"
+
+
+def is_name(value: str) -> bool:
+    """Whether `value` may name a job or a tenant."""
+    return _NAME.fullmatch(value) is not None
+
+
+def workflow_id(*, job: str, tenant: str, document_sha256: str, version: str, nonce: str = "") -> str:
+    """The id of the run of `job` over one document.
+
+    Equal work has an equal id, so submitting it again joins the run that exists instead of paying twice. `version`
+    covers what changes an answer (prompts, schema, model); `nonce` asks for a run of its own. The document enters
+    as its hash only: file names can be personal data.
+    """
+    digest = hashlib.sha256("\0".join((tenant, job, document_sha256, version, nonce)).encode()).hexdigest()
+    return f"{job}-{tenant}-{digest[:_ID_DIGITS]}"

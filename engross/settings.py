@@ -1,0 +1,170 @@
+"""Settings: environment first, then `.env` in the working folder. Checked as a whole, once, at start."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from engross.contracts import ModelRef
+from engross.errors import ConfigurationError
+from engross.names import PROVIDERS
+
+PREFIX: Final = "ENGROSS_"
+STAND_IN: Final = "stand-in"
+DEFAULT_MODELS: Final = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}
+
+_Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Every setting. A field `x` is read from `ENGROSS_X`, except where a standard name is given."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    # Providers
+    model: str | None = Field(None, description="`openai:<model>` or `anthropic:<model>`")
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY", description="OpenAI key")
+    openai_base_url: str | None = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Any OpenAI-compatible server, such as http://127.0.0.1:8080/v1",
+    )
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY", description="Anthropic key")
+    anthropic_base_url: str | None = Field(
+        None, validation_alias="ANTHROPIC_BASE_URL", description="Another address for Anthropic's API"
+    )
+    model_timeout_seconds: float = Field(300, gt=0, le=3600, description="Total time for one model call")
+
+    # Services; unset means the embedded stack
+    temporal_address: str | None = Field(
+        None, validation_alias="TEMPORAL_ADDRESS", description="host:port of a Temporal server of yours"
+    )
+    temporal_namespace: str = Field("default", validation_alias="TEMPORAL_NAMESPACE", description="Temporal namespace")
+    redis_url: str | None = Field(
+        None, description="redis:// or rediss:// address of a Redis or Valkey server of yours"
+    )
+    blobs: str | None = Field(None, description="Blob store: file:///..., s3://bucket/prefix, gs://bucket/prefix")
+    results: str | None = Field(None, description="Result store: sqlite+aiosqlite:///... or postgresql+asyncpg://...")
+
+    # Folders
+    home: Path = Field(Path(".engross"), description="Where the embedded stack keeps its state")
+    jobs_path: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="More folders with jobs, separated as in PATH"
+    )
+    document_roots: Annotated[tuple[Path, ...] | None, NoDecode] = Field(
+        None,
+        description="Folders below which file:/// documents are read, separated as in PATH; default: any on the"
+        " embedded stack, none with a Temporal server of yours",
+    )
+
+    # Limits
+    max_document_mb: int = Field(50, ge=1, le=2048, description="Largest document, in MB")
+    parsers: int = Field(2, ge=1, le=64, description="Parser processes a worker keeps warm")
+    parser_seconds: float = Field(
+        60, gt=0, le=3600, description="Time to read one document before its parser is killed"
+    )
+    parser_memory_mb: int = Field(1024, ge=128, description="Memory of one parser process, in MB")
+
+    # Ports of the embedded stack and of a worker's health page
+    temporal_port: _Port = Field(7233, description="Temporal of the embedded stack")
+    ui_port: _Port = Field(8233, description="Temporal's Web UI")
+    redis_port: _Port = Field(6390, description="Valkey of the embedded stack")
+    standin_port: _Port = Field(6391, description="The stand-in provider")
+    health_port: _Port = Field(6392, description="A worker's /live, /ready and /metrics")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line shown")
+
+    @field_validator("jobs_path", "document_roots", mode="before")
+    @classmethod
+    def _split_folders(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("model")
+    @classmethod
+    def _model_names_a_provider(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_model(value)
+        return value
+
+    @model_validator(mode="after")
+    def _base_url_needs_a_model(self) -> Self:
+        if self.model is None and (self.openai_base_url or self.anthropic_base_url):
+            raise ValueError("a base URL is set, so ENGROSS_MODEL must say which model it serves: openai:llama3.1, say")
+        return self
+
+    def uses(self, provider: str) -> bool:
+        """Whether a key or an address for `provider` is set."""
+        return bool(getattr(self, f"{provider}_api_key") or getattr(self, f"{provider}_base_url"))
+
+    @property
+    def needs_stand_in(self) -> bool:
+        """Whether no provider is set up, so that the embedded stack starts the stand-in."""
+        return not any(self.uses(provider) for provider in PROVIDERS)
+
+    @property
+    def route(self) -> tuple[ModelRef, ...]:
+        """The models to ask, first choice first."""
+        if self.model is not None:
+            return (parse_model(self.model),)
+        if self.needs_stand_in:
+            return (ModelRef(provider="openai", model=STAND_IN),)
+        return tuple(
+            ModelRef(provider=provider, model=DEFAULT_MODELS[provider]) for provider in PROVIDERS if self.uses(provider)
+        )[:1]
+
+    @property
+    def blobs_url(self) -> str:
+        return self.blobs or (self.home.resolve() / "blobs").as_uri()
+
+    @property
+    def results_url(self) -> str:
+        return self.results or f"sqlite+aiosqlite:///{self.home.resolve() / 'results.db'}"
+
+
+def parse_model(text: str) -> ModelRef:
+    """`openai:gpt-4.1-mini` as a `ModelRef`; ValueError with the expected form otherwise."""
+    provider, colon, model = text.partition(":")
+    if not colon or not model or provider not in PROVIDERS:
+        raise ValueError(f"write it as {' or '.join(f'{name}:<model>' for name in PROVIDERS)}")
+    return ModelRef(provider=provider, model=model)
+
+
+def variable(field: str) -> str:
+    """The environment variable that sets `field`."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field.upper()
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """The settings in force. Raises `ConfigurationError` naming each bad variable and its fix."""
+    _refuse_unknown_names(env_file)
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own keyword
+    except ValidationError as error:
+        problems = [
+            f"{_name_of(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()
+        ]
+        raise ConfigurationError("; ".join(problems)) from None
+
+
+def _name_of(loc: tuple[int | str, ...]) -> str:
+    if not loc:
+        return "settings"
+    name = str(loc[0])
+    return variable(name) if name in Settings.model_fields else name
+
+
+def _refuse_unknown_names(env_file: Path | None) -> None:
+    known = {variable(field) for field in Settings.model_fields}
+    names = set(os.environ)
+    if env_file is not None and env_file.is_file():
+        names |= set(dotenv_values(env_file))
+    for name in sorted(names - known):
+        if name.startswith(PREFIX):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+            hint = f"did you mean {near[0]}?" if near else "see .env.example for the names there are"
+            raise ConfigurationError(f"{name} is not a setting; {hint}")
