@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     ui_port: _Port = Field(8233, description="Temporal's Web UI")
     redis_port: _Port = Field(6390, description="Valkey of the embedded stack")
     standin_port: _Port = Field(6391, description="The stand-in provider")
-    health_port: _Port = Field(6392, description="A worker's /live, /ready and /metrics")
+    health_port: int = Field(
+        6392, ge=0, le=65535, description="A worker's /live, /ready and /metrics; 0 takes any port"
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line shown")
 

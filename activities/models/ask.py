@@ -1,0 +1,127 @@
+"""The activity `ask_model`: one request to one model, and what came of it."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from pydantic import BaseModel
+from temporalio import activity
+
+from activities.checks.answer import Checked, check_answer
+from activities.checks.drafts import Draft
+from activities.documents.canonical import CanonicalText
+from activities.metrics import MODEL_CALLS, MODEL_COST, MODEL_SECONDS, MODEL_TOKENS, MODEL_UNPRICED
+from activities.models.prices import cost_of
+from activities.models.prompts import Prompt, build_prompt
+from activities.models.providers import ModelCall, Provider
+from activities.models.replies import RawReply
+from activities.ports import Blobs
+from engross.catalog import Catalog
+from engross.contracts import AskRequest, BlobRef, Problem, Reply, ReplyStatus, Usage
+from engross.errors import ConfigurationError
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    status: ReplyStatus
+    answer: BlobRef | None = None
+    draft: BlobRef | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+class Models:
+    """Holds the providers by name (`openai`, `anthropic`); does nothing but call them."""
+
+    def __init__(self, *, catalog: Catalog, blobs: Blobs, providers: Mapping[str, Provider]) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._providers = providers
+
+    @activity.defn
+    async def ask_model(self, request: AskRequest) -> Reply:
+        """One paid call. Any reply is a value with its usage; only provider trouble is raised, by name."""
+        provider = self._providers.get(request.model.provider)
+        if provider is None:
+            raise ConfigurationError(f"this worker has no key for {request.model.provider}; set it and restart")
+        output = self._catalog.get(request.job).step(request.step.name).output
+        call = ModelCall(
+            model=request.model.model,
+            prompt=await self._prompt(request),
+            output=output,
+            max_output_tokens=request.step.max_output_tokens,
+            temperature=request.step.temperature,
+        )
+        started = time.monotonic()
+        raw = await provider.call(call)
+        seconds = time.monotonic() - started
+        judged = await self._judge(raw, output, request.text.tenant)
+        reply = Reply(
+            status=judged.status,
+            step=request.step.name,
+            model=raw.model,
+            prompt_version=request.step.prompt_version,
+            answer=judged.answer,
+            draft=judged.draft,
+            problems=judged.problems,
+            usage=raw.usage or Usage(),
+            cost_usd=cost_of(request.model, raw.usage),
+            finish_reason=raw.finish_reason,
+            latency_ms=round(seconds * 1000),
+        )
+        _account(request, reply, seconds)
+        return reply
+
+    async def _prompt(self, request: AskRequest) -> Prompt:
+        instructions = (await self._blobs.get(request.step.prompt)).decode()
+        document = CanonicalText.model_validate_json(await self._blobs.get(request.text)).text
+        previous = (await self._blobs.get(request.previous)).decode() if request.previous else None
+        if request.draft is None:
+            return build_prompt(instructions, document, previous=previous)
+        draft = Draft.model_validate_json(await self._blobs.get(request.draft))
+        return build_prompt(
+            instructions, document, previous=previous, reply=draft.text, problems="\n".join(draft.messages)
+        )
+
+    async def _judge(self, raw: RawReply, output: type[BaseModel], tenant: str) -> _Judged:
+        if raw.status is not None and raw.status is not ReplyStatus.INVALID:
+            return _Judged(raw.status)
+        checked = _one_answer_only() if raw.status else check_answer(output, raw.text)
+        if checked.value is not None:
+            answer = await self._blobs.put(tenant, checked.value, "application/json")
+            return _Judged(ReplyStatus.VALID, answer=answer)
+        draft = Draft(text=raw.text, messages=checked.messages)
+        ref = await self._blobs.put(tenant, draft.to_bytes(), "application/json")
+        return _Judged(ReplyStatus.INVALID, draft=ref, problems=checked.problems)
+
+
+def _one_answer_only() -> Checked:
+    return Checked(None, (Problem(field="", code="several_answers"),), ("Give exactly one answer, in one tool call.",))
+
+
+def _account(request: AskRequest, reply: Reply, seconds: float) -> None:
+    provider, model = request.model.provider, request.model.model
+    MODEL_CALLS.labels(provider, model, reply.status.value).inc()
+    MODEL_SECONDS.labels(provider, model).observe(seconds)
+    MODEL_TOKENS.labels(provider, model, "input").inc(reply.usage.input_tokens)
+    MODEL_TOKENS.labels(provider, model, "output").inc(reply.usage.output_tokens)
+    MODEL_TOKENS.labels(provider, model, "cached").inc(reply.usage.cached_tokens)
+    if reply.cost_usd is None:
+        MODEL_UNPRICED.labels(provider, model).inc()
+    else:
+        MODEL_COST.labels(provider, model, request.job).inc(float(reply.cost_usd))
+    _log.info(
+        "model call",
+        step=reply.step,
+        provider=provider,
+        model=reply.model,
+        status=reply.status.value,
+        finish_reason=reply.finish_reason,
+        input_tokens=reply.usage.input_tokens,
+        output_tokens=reply.usage.output_tokens,
+        cost_usd=None if reply.cost_usd is None else str(reply.cost_usd),
+        latency_ms=reply.latency_ms,
+        prompt_hash=reply.prompt_version,
+    )

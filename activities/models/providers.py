@@ -1,0 +1,183 @@
+"""The two wire protocols, through instructor and the providers' SDKs. One request a call: Temporal alone retries."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
+
+import anthropic
+import httpx2
+import instructor
+import openai
+import structlog
+from instructor.core.hooks import Hooks
+from pydantic import BaseModel
+
+from activities.models.prompts import Prompt
+from activities.models.replies import RawReply, read_anthropic, read_openai
+from activities.models.translate import translate
+from engross.errors import InvalidRequest, ProviderOverloaded
+
+_CONNECT_SECONDS: Final = 10.0
+_log = structlog.get_logger(__name__)
+
+# instructor logs what providers say about a failed call, which can quote the request.
+logging.getLogger("instructor").setLevel(logging.CRITICAL + 1)
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """One request: `output` becomes the schema that the reply must follow."""
+
+    model: str
+    prompt: Prompt
+    output: type[BaseModel]
+    max_output_tokens: int
+    temperature: float
+
+
+class Provider(Protocol):
+    """Makes one call. Raises a named `ProviderError` or `InvalidRequest`; everything else is a reply."""
+
+    async def call(self, call: ModelCall) -> RawReply: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What an OpenAI-compatible server understands. Learned from its complaints, once for each model."""
+
+    mode: instructor.Mode = instructor.Mode.TOOLS
+    limit_parameter: str = "max_tokens"
+    takes_temperature: bool = True
+
+    def simplified(self, complaint: str) -> "Dialect | None":
+        """The dialect to try after `complaint` (lower case); None when it is about something else."""
+        if "max_completion_tokens" in complaint and self.limit_parameter == "max_tokens":
+            return replace(self, limit_parameter="max_completion_tokens")
+        if "temperature" in complaint and self.takes_temperature:
+            return replace(self, takes_temperature=False)
+        if ("tool" in complaint or "function" in complaint) and self.mode is instructor.Mode.TOOLS:
+            return replace(self, mode=instructor.Mode.JSON)
+        if "response_format" in complaint and self.mode is instructor.Mode.JSON:
+            return replace(self, mode=instructor.Mode.MD_JSON)
+        return None
+
+    def parameters(self, call: ModelCall) -> dict[str, Any]:
+        """The part of the request that the dialect decides."""
+        temperature = {"temperature": call.temperature} if self.takes_temperature else {}
+        return {self.limit_parameter: call.max_output_tokens, **temperature}
+
+
+class OpenAIProvider:
+    """OpenAI, and any server that speaks its protocol at `base_url`. `seconds` is the total time of a call."""
+
+    def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
+        self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, timeout=_timeout(seconds))
+        self._seconds = seconds
+        self._clients: dict[instructor.Mode, Any] = {}
+        # OpenAI's own newer models know only the new name of the limit; other servers mostly the old one.
+        self._default = Dialect() if base_url else Dialect(limit_parameter="max_completion_tokens")
+        self._dialects: dict[str, Dialect] = {}
+
+    async def call(self, call: ModelCall) -> RawReply:
+        while True:
+            dialect = self._dialects.get(call.model, self._default)
+            try:
+                raw = await self._send(call, dialect)
+            except openai.APIStatusError as error:
+                failure = translate(error, "openai")
+                about_the_form = isinstance(failure, InvalidRequest | ProviderOverloaded)  # some complain with a 500
+                simpler = dialect.simplified(_complaint(error)) if about_the_form else None
+                if simpler is None:
+                    raise failure from None
+                self._learn(call.model, simpler)
+                continue
+            reply = read_openai(raw)
+            if not reply.used_tool and reply.text and reply.status is None and dialect.mode is instructor.Mode.TOOLS:
+                self._learn(call.model, replace(dialect, mode=instructor.Mode.JSON))
+            return reply
+
+    async def _send(self, call: ModelCall, dialect: Dialect) -> object:
+        client = self._clients.get(dialect.mode)
+        if client is None:
+            client = self._clients[dialect.mode] = instructor.from_openai(self._sdk, mode=dialect.mode)
+        messages = [{"role": "system", "content": call.prompt.system}, {"role": "user", "content": call.prompt.user}]
+        return await _raw_reply(client, call, self._seconds, "openai", messages=messages, **dialect.parameters(call))
+
+    def _learn(self, model: str, dialect: Dialect) -> None:
+        self._dialects[model] = dialect
+        _log.warning(
+            "provider understands less than asked; falling back",
+            model=model,
+            mode=dialect.mode.name,
+            limit_parameter=dialect.limit_parameter,
+            temperature=dialect.takes_temperature,
+        )
+
+    async def close(self) -> None:
+        await self._sdk.close()
+
+
+class AnthropicProvider:
+    """Anthropic's Messages API, or another server that speaks it at `base_url`."""
+
+    def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
+        self._sdk = anthropic.AsyncAnthropic(
+            api_key=api_key, base_url=base_url, max_retries=0, timeout=_timeout(seconds)
+        )
+        self._client = instructor.from_anthropic(self._sdk, mode=instructor.Mode.TOOLS)
+        self._seconds = seconds
+
+    async def call(self, call: ModelCall) -> RawReply:
+        try:
+            raw = await _raw_reply(
+                self._client,
+                call,
+                self._seconds,
+                "anthropic",
+                system=call.prompt.system,
+                messages=[{"role": "user", "content": call.prompt.user}],
+                max_tokens=call.max_output_tokens,
+                temperature=call.temperature,
+            )
+        except anthropic.APIStatusError as error:
+            raise translate(error, "anthropic") from None
+        return read_anthropic(raw)
+
+    async def close(self) -> None:
+        await self._sdk.close()
+
+
+async def _raw_reply(client: Any, call: ModelCall, seconds: float, provider: str, **request: Any) -> object:
+    """The reply as it came, whatever instructor made of it; status errors as the SDK raised them, all others named."""
+    seen: list[object] = []
+    hooks = Hooks()
+    hooks.on("completion:response", seen.append)
+    try:
+        async with asyncio.timeout(seconds):
+            await client.create(model=call.model, response_model=call.output, max_retries=0, hooks=hooks, **request)
+    except Exception as error:  # noqa: BLE001 - instructor wraps anything; the raw reply or the translator decides
+        if not seen:
+            raise _status_error(error) or translate(error, provider) from None
+    return seen[0]
+
+
+def _status_error(error: BaseException) -> Exception | None:
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, openai.APIStatusError | anthropic.APIStatusError):
+            return current
+        current = current.__cause__
+    return None
+
+
+def _complaint(error: openai.APIStatusError) -> str:
+    inner = error.body.get("error", error.body) if isinstance(error.body, Mapping) else {}
+    return f"{inner.get('param', '')} {inner.get('message', '')}".lower() if isinstance(inner, Mapping) else ""
+
+
+def _timeout(seconds: float) -> httpx2.Timeout:
+    return httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))

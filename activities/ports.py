@@ -1,0 +1,44 @@
+"""What activities need from outside. The composition root hands in the real things, tests hand in small fakes."""
+
+from typing import Protocol
+
+from engross.contracts import BlobRef, StoreRequest
+
+
+class Blobs(Protocol):
+    """A content-addressed store; tenants never share an entry."""
+
+    async def find(self, tenant: str, sha256: str) -> BlobRef | None: ...
+
+    async def get(self, ref: BlobRef) -> bytes: ...
+
+    async def put(self, tenant: str, data: bytes, media_type: str = ...) -> BlobRef: ...
+
+
+class ExtractedText(Protocol):
+    """What a parser gives: see `activities.documents.canonical.CanonicalText`."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def page_starts(self) -> tuple[int, ...]: ...
+
+    @property
+    def flags(self) -> tuple[str, ...]: ...
+
+    def model_dump_json(self) -> str: ...
+
+
+class Parsers(Protocol):
+    """Work on untrusted input, out of process. `repair_json` gives None when nothing sensible comes of it."""
+
+    async def extract(self, data: bytes, name: str) -> ExtractedText: ...
+
+    async def repair_json(self, text: str) -> str | None: ...
+
+
+class Results(Protocol):
+    """The result store: `answer` is the JSON of the official copy."""
+
+    async def put(self, request: StoreRequest, answer: bytes | None) -> None: ...

@@ -1,0 +1,63 @@
+"""The activity `prepare`: the plan is frozen, the document taken in, its text extracted."""
+
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.ports import Blobs, Parsers
+from activities.sources import Sources
+from engross.catalog import Catalog
+from engross.contracts import BlobRef, ModelRef, Plan, Prepared, RunRequest, StepPlan, TextRef
+from engross.errors import EmptyDocument
+from engross.job import LoadedJob, Step, version_of
+
+
+class Preparation:
+    """First step of every pattern. `route` is the ordered list of models that this installation asks."""
+
+    def __init__(
+        self, *, catalog: Catalog, blobs: Blobs, sources: Sources, parsers: Parsers, route: Sequence[ModelRef]
+    ) -> None:
+        self._catalog = catalog
+        self._blobs = blobs
+        self._sources = sources
+        self._parsers = parsers
+        self._route = tuple(route)
+
+    @activity.defn
+    async def prepare(self, request: RunRequest) -> Prepared:
+        """Raises `UnknownJob`, `JobBroken` or the `DocumentError` that says what is wrong with the document."""
+        job = self._catalog.get(request.job)
+        document, data = await self._sources.read(request.document, request.tenant)
+        if not data:
+            raise EmptyDocument("the document has no bytes")
+        plan = await self._plan(job, request.tenant)
+        return Prepared(plan=plan, document=document, text=await self._text(request, data))
+
+    async def _plan(self, job: LoadedJob, tenant: str) -> Plan:
+        steps = [await self._step(step, job.prompts[step.name], tenant) for step in job.steps]
+        return Plan(job=job.name, job_version=job.version(), pattern=job.job.pattern.workflow, steps=tuple(steps))
+
+    async def _step(self, step: Step, prompt: str, tenant: str) -> StepPlan:
+        return StepPlan(
+            name=step.name,
+            prompt=await self._blobs.put(tenant, prompt.encode(), "text/markdown"),
+            prompt_version=version_of(prompt),
+            schema_version=step.schema_version(),
+            route=self._route,
+            max_output_tokens=step.max_output_tokens,
+            temperature=step.temperature,
+            repairs=step.repairs,
+        )
+
+    async def _text(self, request: RunRequest, data: bytes) -> TextRef:
+        text = await self._parsers.extract(data, request.document.name or request.document.uri)
+        blob: BlobRef = await self._blobs.put(request.tenant, text.model_dump_json().encode(), "application/json")
+        return TextRef(
+            tenant=blob.tenant,
+            sha256=blob.sha256,
+            size=blob.size,
+            pages=len(text.page_starts),
+            characters=len(text.text),
+            flags=text.flags,
+        )

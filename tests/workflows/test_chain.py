@@ -1,0 +1,212 @@
+"""The chain workflow on the time-skipping server, with scripted activities."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import SearchAttributeKey
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import Worker
+
+from engross.contracts import Outcome, ReplyStatus, RunRequest, RunResult, Usage
+from engross.names import DOCUMENTS_QUEUE, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE, models_queue
+from tests.workflows.fakes import ScriptedActivities, reply, step
+from workers.search_attributes import add_search_attributes
+from workflows.chain import Chain
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REQUEST: dict[str, Any] = {"job": "invoice", "document": {"uri": "blob:1", "name": "a.pdf"}, "tenant": "acme"}
+INVALID = ReplyStatus.INVALID
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def environment(time_skipping_binary: str) -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=time_skipping_binary, data_converter=pydantic_data_converter
+    ) as environment:
+        await add_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        yield environment
+
+
+async def run(
+    client: Client, fakes: ScriptedActivities, request: Any = (REQUEST,), run_id: str = "invoice-acme-1"
+) -> RunResult:
+    """Runs one chain to its end."""
+    async with workers(client, fakes):
+        result: RunResult = await client.execute_workflow(
+            "chain", args=request, id=run_id, task_queue=WORKFLOWS_QUEUE, result_type=RunResult
+        )
+        return result
+
+
+def workers(client: Client, fakes: ScriptedActivities) -> AsyncExitStack:
+    """One worker a queue, as in production."""
+
+    class Running(AsyncExitStack):
+        async def __aenter__(self) -> "Running":
+            activities: list[Callable[..., Any]] = [fakes.prepare, fakes.repair_answer, fakes.store_answer]
+            await self.enter_async_context(Worker(client, task_queue=WORKFLOWS_QUEUE, workflows=[Chain]))
+            await self.enter_async_context(Worker(client, task_queue=DOCUMENTS_QUEUE, activities=activities))
+            await self.enter_async_context(
+                Worker(client, task_queue=models_queue("openai"), activities=[fakes.ask_model])
+            )
+            return self
+
+    return Running()
+
+
+async def failure(client: Client, fakes: ScriptedActivities, request: Any = (REQUEST,)) -> ApplicationError:
+    with pytest.raises(WorkflowFailureError) as caught:
+        await run(client, fakes, request)
+    assert isinstance(caught.value.cause, ApplicationError)
+    return caught.value.cause
+
+
+async def test_a_clean_document_takes_three_steps(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities()
+    result = await run(environment.client, fakes)
+    assert result.outcome is Outcome.DONE
+    assert (result.calls, result.repairs, result.cost_usd) == (1, 0, Decimal("0.001"))
+    assert result.usage == Usage(input_tokens=100, output_tokens=10)
+    assert [request.result.outcome for request in fakes.stored] == [Outcome.DONE]
+    history = await environment.client.get_workflow_handle("invoice-acme-1").fetch_history()
+    scheduled = [e for e in history.events if e.HasField("activity_task_scheduled_event_attributes")]
+    assert len(scheduled) == 3
+
+
+async def test_each_step_sees_the_answer_before(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[reply(), reply()], steps=[step("first"), step("second")])
+    await run(environment.client, fakes)
+    assert [request.previous for request in fakes.asked] == [None, reply().answer]
+
+
+async def test_code_mends_before_a_model_is_asked_again(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[reply(INVALID)], fixes=[reply(cost="0", calls=0)])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, result.calls, result.repairs) == (Outcome.DONE, 1, 1)
+
+
+async def test_a_reask_carries_the_draft_and_is_counted(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[reply(INVALID), reply()])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, result.calls, result.repairs) == (Outcome.DONE, 2, 2)
+    assert fakes.asked[1].draft is not None
+    assert result.cost_usd == Decimal("0.002")
+
+
+@pytest.mark.parametrize("repairs", [0, 1, 3])
+async def test_repairs_end_with_a_person(environment: WorkflowEnvironment, repairs: int) -> None:
+    fakes = ScriptedActivities(replies=[reply(INVALID)] * 10, steps=[step(repairs=repairs)])
+    result = await run(environment.client, fakes)
+    assert result.outcome is Outcome.NEEDS_APPROVAL
+    assert result.error is not None
+    assert (result.error.type, result.calls) == ("InvalidAnswer", 1 + repairs)
+    assert "total (missing)" in result.error.message
+
+
+async def test_a_refusal_is_not_retried_and_goes_to_a_person(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[reply(ReplyStatus.REFUSED), reply()])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, result.calls) == (Outcome.NEEDS_APPROVAL, 1)
+
+
+async def test_a_truncated_reply_fails_by_name_and_is_recorded(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED), reply()])
+    error = await failure(environment.client, fakes)
+    assert error.type == "TruncatedAnswer"
+    [stored] = fakes.stored
+    assert (stored.result.outcome, stored.result.calls, stored.result.answer) == (Outcome.FAILED, 1, None)
+
+
+async def test_a_failing_step_fails_the_run_with_its_name(environment: WorkflowEnvironment) -> None:
+    broken = ApplicationError("needs a password", type="EncryptedDocument", non_retryable=True)
+    fakes = ScriptedActivities(prepare_error=broken)
+    error = await failure(environment.client, fakes)
+    assert (error.type, error.message) == ("EncryptedDocument", "needs a password")
+    assert fakes.stored[0].result.error is not None
+    assert fakes.stored[0].result.error.type == "EncryptedDocument"
+
+
+async def test_temporal_retries_what_is_retryable(environment: WorkflowEnvironment) -> None:
+    busy: list[Any] = [ApplicationError("busy", type="ProviderOverloaded") for _ in range(3)]
+    fakes = ScriptedActivities(replies=[*busy, reply()])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, len(fakes.asked)) == (Outcome.DONE, 4)
+
+
+async def test_retries_end_with_the_last_errors_name(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[ApplicationError("busy", type="ProviderOverloaded") for _ in range(20)])
+    error = await failure(environment.client, fakes)
+    assert (error.type, len(fakes.asked)) == ("ProviderOverloaded", 8)
+
+
+async def test_an_oversized_result_is_not_paid_for_again(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[ApplicationError("too big", type="PayloadsTooLarge"), reply()])
+    error = await failure(environment.client, fakes)
+    assert (error.type, len(fakes.asked)) == ("PayloadsTooLarge", 1)
+
+
+async def test_an_unknown_price_is_never_counted_as_zero(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[reply(INVALID), reply(cost=None)])
+    assert (await run(environment.client, fakes)).cost_usd is None
+
+
+async def test_a_job_of_another_pattern_is_named(environment: WorkflowEnvironment) -> None:
+    error = await failure(environment.client, ScriptedActivities(pattern="map_reduce"))
+    assert error.type == "InvalidRequest"
+    assert "map_reduce" in error.message
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        [{"job": "invoice", "document": {"uri": "file:///x"}, "tenent": "acme"}],
+        [{"job": 5}],
+        [{"job": "../etc", "document": {"uri": "file:///x"}}],
+        [{"job": "invoice", "document": {"uri": "file:///x"}, "tenant": "a\u202eb"}],
+        [{"job": "invoice"}],
+        ["invoice"],
+        [[]],
+        [None],
+        [],
+    ],
+)
+async def test_input_typed_wrongly_by_hand_fails_instead_of_hanging(
+    environment: WorkflowEnvironment, request_: Any
+) -> None:
+    fakes = ScriptedActivities()
+    assert (await failure(environment.client, fakes, request_)).type == "InvalidRequest"
+    assert fakes.stored == []
+
+
+async def test_a_run_started_by_hand_can_be_found(environment: WorkflowEnvironment) -> None:
+    await run(environment.client, ScriptedActivities(), run_id="by-hand")
+    found = (await environment.client.get_workflow_handle("by-hand").describe()).typed_search_attributes
+    assert [found.get(SearchAttributeKey.for_keyword(name)) for name in SEARCH_ATTRIBUTES] == [
+        "invoice",
+        "acme",
+        "done",
+    ]
+
+
+async def test_cancelling_is_recorded(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[ApplicationError("busy", type="ProviderOverloaded") for _ in range(20)])
+    async with workers(environment.client, fakes):
+        handle = await environment.client.start_workflow(
+            "chain", RunRequest(**REQUEST), id="cancelled", task_queue=WORKFLOWS_QUEUE
+        )
+        async with asyncio.timeout(20):
+            await fakes.first_ask.wait()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert [request.result.outcome for request in fakes.stored] == [Outcome.CANCELLED]

@@ -1,0 +1,36 @@
+"""The search attributes that runs are found by: added where missing, before any run needs them."""
+
+from collections.abc import Iterable
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from engross.errors import ConfigurationError
+from engross.names import SEARCH_ATTRIBUTES
+
+
+async def ensure_search_attributes(client: Client) -> None:
+    """Raises `ConfigurationError` with the command to run when they are missing and may not be added from here."""
+    try:
+        listed = await client.operator_service.list_search_attributes(
+            ListSearchAttributesRequest(namespace=client.namespace)
+        )
+        missing = [name for name in SEARCH_ATTRIBUTES if name not in listed.custom_attributes]
+        if missing:
+            await add_search_attributes(client, missing)
+    except RPCError as error:
+        names = " ".join(f"--name {name} --type Keyword" for name in SEARCH_ATTRIBUTES)
+        raise ConfigurationError(
+            f"search attributes can't be set up ({error.status.name}); run"
+            f" `temporal operator search-attribute create --namespace {client.namespace} {names}`"
+        ) from None
+
+
+async def add_search_attributes(client: Client, names: Iterable[str]) -> None:
+    """Adds keyword attributes to the client's namespace."""
+    kinds = dict.fromkeys(names, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
+    )

@@ -1,0 +1,137 @@
+"""The composition root: the one place that builds clients and stores and hands them to activities."""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis.asyncio as redis
+from pydantic import SecretStr
+
+from activities.checks.repair import Repairs
+from activities.documents.pool import ParserPool
+from activities.prepare import Preparation
+from activities.sources import Sources
+from activities.storage.blobs import BlobStore
+from activities.storage.results import ResultStore
+from activities.store import Storing
+from engross.catalog import Catalog, load_catalog
+from engross.endpoints import Endpoints
+from engross.errors import ConfigurationError
+from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
+from engross.settings import Settings
+from workflows.chain import Chain
+
+WORKFLOWS: tuple[type, ...] = (Chain,)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What one worker process holds. `activities` by task queue; an empty list means workflows only."""
+
+    catalog: Catalog
+    blobs: BlobStore
+    results: ResultStore
+    redis: redis.Redis
+    activities: Mapping[str, Sequence[Callable[..., Any]]]
+
+
+def default_queues(settings: Settings) -> tuple[str, ...]:
+    """All queues that this installation can serve: those of a provider only when its key or address is set."""
+    ready = [name for name in PROVIDERS if settings.needs_stand_in or settings.uses(name)]
+    return (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, *map(models_queue, ready))
+
+
+def check_queues(queues: Sequence[str]) -> None:
+    """Raises `ConfigurationError` for a queue that no worker knows."""
+    known = (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, *map(models_queue, PROVIDERS))
+    for queue in queues:
+        if queue not in known:
+            raise ConfigurationError(f"no task queue is called {queue!r}; there are {', '.join(known)}")
+
+
+@asynccontextmanager
+async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) -> AsyncIterator[Wiring]:
+    """Builds and warms what `queues` need, and closes it at the end."""
+    catalog = load_catalog(settings.jobs_path)
+    async with AsyncExitStack() as stack:
+        blobs = BlobStore.open(settings.blobs_url)
+        results = ResultStore.open(settings.results_url)
+        stack.push_async_callback(results.close)
+        await results.start()
+        cache = redis.Redis.from_url(endpoints.redis)
+        stack.push_async_callback(cache.aclose)
+        activities: dict[str, Sequence[Callable[..., Any]]] = {}
+        for queue in queues:
+            if queue == WORKFLOWS_QUEUE:
+                activities[queue] = ()
+            elif queue == DOCUMENTS_QUEUE:
+                parsers = await stack.enter_async_context(_parsers(settings))
+                activities[queue] = _document_activities(settings, catalog, blobs, results, parsers)
+            else:
+                provider = queue.removeprefix(models_queue(""))
+                activities[queue] = await _model_activities(settings, endpoints, catalog, blobs, provider, stack)
+        yield Wiring(catalog=catalog, blobs=blobs, results=results, redis=cache, activities=activities)
+
+
+def _parsers(settings: Settings) -> ParserPool:
+    return ParserPool(size=settings.parsers, seconds=settings.parser_seconds, memory_mb=settings.parser_memory_mb)
+
+
+def _document_activities(
+    settings: Settings, catalog: Catalog, blobs: BlobStore, results: ResultStore, parsers: ParserPool
+) -> Sequence[Callable[..., Any]]:
+    sources = Sources(blobs=blobs, roots=document_roots(settings), max_mb=settings.max_document_mb)
+    preparation = Preparation(catalog=catalog, blobs=blobs, sources=sources, parsers=parsers, route=settings.route)
+    repairs = Repairs(catalog=catalog, blobs=blobs, parsers=parsers)
+    storing = Storing(blobs=blobs, results=results)
+    return (preparation.prepare, repairs.repair_answer, storing.store_answer)
+
+
+def document_roots(settings: Settings) -> tuple[Path, ...]:
+    """The folders that `file:///` reads from.
+
+    With the embedded stack, whoever can start a run is the user of this machine. With a Temporal server of yours
+    it can be anybody, so nothing is readable until it is named.
+    """
+    if settings.document_roots is not None:
+        return settings.document_roots
+    return () if settings.temporal_address else (Path("/"),)
+
+
+async def _model_activities(
+    settings: Settings, endpoints: Endpoints, catalog: Catalog, blobs: BlobStore, provider: str, stack: AsyncExitStack
+) -> Sequence[Callable[..., Any]]:
+    # Provider libraries take seconds to import and hold the keys: only workers that call models load them.
+    from activities.models.ask import Models
+    from activities.models.providers import AnthropicProvider, OpenAIProvider
+
+    key, address = provider_access(settings, endpoints, provider)
+    seconds = settings.model_timeout_seconds
+    client = (
+        OpenAIProvider(api_key=key, base_url=address, seconds=seconds)
+        if provider == "openai"
+        else AnthropicProvider(api_key=key, base_url=address, seconds=seconds)
+    )
+    stack.push_async_callback(client.close)
+    for job in catalog.jobs.values():
+        for step in job.steps:
+            step.output.model_json_schema()
+    return (Models(catalog=catalog, blobs=blobs, providers={provider: client}).ask_model,)
+
+
+def provider_access(settings: Settings, endpoints: Endpoints, provider: str) -> tuple[str, str | None]:
+    """Key and address of a provider; those of the stand-in when no provider is set up at all."""
+    if settings.needs_stand_in:
+        if endpoints.stand_in is None:
+            raise ConfigurationError(
+                "no provider: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or run `engross up` for the stand-in"
+            )
+        return "stand-in", endpoints.stand_in + ("/v1" if provider == "openai" else "")
+    key: SecretStr | None = getattr(settings, f"{provider}_api_key")
+    address: str | None = getattr(settings, f"{provider}_base_url")
+    if key is None and address is None:
+        raise ConfigurationError(f"no key for {provider}: set {provider.upper()}_API_KEY")
+    # Servers at an address of yours often want no key; the SDKs refuse to start without one.
+    return (key.get_secret_value() if key else "none"), address

@@ -1,0 +1,55 @@
+"""Names for what ends a run early: from replies that are no answer, and from steps that gave up."""
+
+from typing import Final
+
+from temporalio import exceptions
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from engross.contracts import ErrorInfo, Reply, ReplyStatus
+
+_OF_STATUS: Final = {
+    ReplyStatus.INVALID: ("InvalidAnswer", "the answer breaks its schema, also after the declared repairs"),
+    ReplyStatus.TRUNCATED: (
+        "TruncatedAnswer",
+        "the reply was cut off at its limit; raise max_output_tokens of the step",
+    ),
+    ReplyStatus.REFUSED: ("RefusedAnswer", "the model declined; a person must look at this document"),
+    ReplyStatus.FILTERED: ("FilteredAnswer", "the provider's content filter stopped the reply; a person must look"),
+    ReplyStatus.EMPTY: ("EmptyAnswer", "the model replied with nothing"),
+}
+
+# What a model can't settle, a person can.
+FOR_A_PERSON: Final = frozenset({"InvalidAnswer", "RefusedAnswer", "FilteredAnswer", "ContentRefused"})
+
+# Mistakes of our own in workflow code fail the run; Temporal would otherwise retry the workflow task for ever.
+# Not `Exception`: that would make nondeterminism, which a corrected deploy can heal, permanent.
+OF_OUR_OWN: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+def named(kind: str, message: str) -> ApplicationError:
+    """A failure with a class name of `engross.errors` as its type."""
+    return ApplicationError(message, type=kind, non_retryable=True)
+
+
+def of_reply(reply: Reply) -> ApplicationError:
+    """The failure that a reply other than a valid one stands for. Names fields, never values."""
+    kind, message = _OF_STATUS.get(reply.status, ("InvalidAnswer", "the answer is missing"))
+    problems = ", ".join(str(problem) for problem in reply.problems)
+    return named(kind, f"step {reply.step!r}: {message}{': ' + problems if problems else ''}")
+
+
+def describe(error: BaseException) -> ErrorInfo | None:
+    """The name and message of a failure; None for what is not a failure (a bug: left to Temporal)."""
+    if isinstance(error, ApplicationError):
+        return ErrorInfo(type=error.type or "Unexpected", message=error.message)
+    if not isinstance(error, ActivityError):
+        return None
+    cause: BaseException | None = error.cause
+    if isinstance(cause, exceptions.TimeoutError):
+        # When the total limit ends a series of failed attempts, the last of them says more than "timed out".
+        if isinstance(cause.cause, ApplicationError):
+            return describe(cause.cause)
+        return ErrorInfo(type="StepTimedOut", message=f"{error.activity_type} did not finish within its time limits")
+    if isinstance(cause, ApplicationError):
+        return describe(cause)
+    return ErrorInfo(type="Unexpected", message=f"{error.activity_type} failed")

@@ -1,0 +1,103 @@
+"""Every activity once: its name, its types, its time limits, its retries. Nothing else calls `execute_activity`."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final, Generic, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from engross.contracts import AskRequest, Contract, Prepared, RepairRequest, Reply, RunRequest, RunResult, StoreRequest
+from engross.names import DOCUMENTS_QUEUE
+
+_In = TypeVar("_In", bound=Contract)
+_Out = TypeVar("_Out", bound=Contract)
+
+# A result over 2 MiB fails the same way on every attempt, after paying again for each.
+_NEVER_RETRIED: Final = ("PayloadsTooLarge",)
+
+
+def _policy(attempts: int, first: timedelta, longest: timedelta) -> RetryPolicy:
+    return RetryPolicy(
+        initial_interval=first,
+        backoff_coefficient=2.0,
+        maximum_interval=longest,
+        maximum_attempts=attempts,
+        non_retryable_error_types=_NEVER_RETRIED,
+    )
+
+
+@dataclass(frozen=True)
+class ActivityStep(Generic[_In, _Out]):
+    """One activity as workflows see it. Awaiting a call runs it durably.
+
+    `attempt_limit` bounds one attempt, `total_limit` all of them with their waits and the time in the queue;
+    `silence_limit` is how long a worker may go without a heartbeat before it counts as dead.
+    """
+
+    name: str
+    takes: type[_In]
+    gives: type[_Out]
+    attempt_limit: timedelta
+    total_limit: timedelta
+    silence_limit: timedelta
+    retry: RetryPolicy
+
+    async def __call__(self, argument: _In, *, summary: str, queue: str = DOCUMENTS_QUEUE) -> _Out:
+        result: _Out = await workflow.execute_activity(
+            self.name,
+            argument,
+            result_type=self.gives,
+            task_queue=queue,
+            start_to_close_timeout=self.attempt_limit,
+            schedule_to_close_timeout=self.total_limit,
+            heartbeat_timeout=self.silence_limit,
+            retry_policy=self.retry,
+            summary=summary,
+        )
+        return result
+
+
+prepare: Final = ActivityStep(
+    name="prepare",
+    takes=RunRequest,
+    gives=Prepared,
+    attempt_limit=timedelta(minutes=10),
+    total_limit=timedelta(hours=2),
+    silence_limit=timedelta(seconds=10),
+    retry=_policy(attempts=20, first=timedelta(seconds=1), longest=timedelta(seconds=30)),
+)
+
+# Attempts are few because each may be billed; the waits between them ride out about four minutes of an outage.
+ask_model: Final = ActivityStep(
+    name="ask_model",
+    takes=AskRequest,
+    gives=Reply,
+    attempt_limit=timedelta(minutes=65),
+    total_limit=timedelta(hours=6),
+    silence_limit=timedelta(seconds=10),
+    retry=_policy(attempts=8, first=timedelta(seconds=2), longest=timedelta(minutes=1)),
+)
+
+repair_answer: Final = ActivityStep(
+    name="repair_answer",
+    takes=RepairRequest,
+    gives=Reply,
+    attempt_limit=timedelta(minutes=1),
+    total_limit=timedelta(minutes=30),
+    silence_limit=timedelta(seconds=10),
+    retry=_policy(attempts=10, first=timedelta(seconds=1), longest=timedelta(seconds=30)),
+)
+
+# An answer that was paid for must find its place: this one is tried longest.
+store_answer: Final = ActivityStep(
+    name="store_answer",
+    takes=StoreRequest,
+    gives=RunResult,
+    attempt_limit=timedelta(minutes=1),
+    total_limit=timedelta(hours=24),
+    silence_limit=timedelta(seconds=10),
+    retry=_policy(attempts=0, first=timedelta(seconds=1), longest=timedelta(minutes=1)),
+)
+
+ALL: Final = (prepare, ask_model, repair_answer, store_answer)
