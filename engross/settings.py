@@ -167,6 +167,7 @@ def _refuse_unknown_names(env_file: Path | None) -> None:
         names |= set(dotenv_values(env_file))
     for name in sorted(names - known):
         if name.startswith(PREFIX):
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"did you mean {near[0]}?" if near else "see .env.example for the names there are"
+            ours = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=0.6)
+            hint = f"did you mean {PREFIX}{near[0]}?" if near else "see .env.example for the names there are"
             raise ConfigurationError(f"{name} is not a setting; {hint}")

@@ -1,0 +1,42 @@
+# Two commands: `make demo` and `make test`. Each prepares .venv from uv.lock by itself.
+UV_VERSION := 0.13.9
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+
+.PHONY: install demo up down test lint format clean
+
+install: .venv/.ready
+
+.venv/.ready: uv.lock pyproject.toml Makefile
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found on PATH (PYTHON=... names one)" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "creating .venv"; $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "installing what uv.lock names"
+	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --compile-bytecode
+	@touch $@
+
+demo: install
+	@$(BIN)/engross demo
+
+up: install
+	@$(BIN)/engross up --detach
+
+down: install
+	@$(BIN)/engross down
+
+test: install lint
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
