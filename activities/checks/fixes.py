@@ -6,7 +6,7 @@ A fix must be one that every reader would make the same way: a wrapped object, a
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, Final
@@ -49,14 +49,24 @@ def _mend(value: Any, schema: Mapping[str, Any], defs: Mapping[str, Any]) -> Any
         nullable = any(choice.get("type") == "null" for choice in choices)
         if nullable and isinstance(value, str) and value.strip().lower() in _NOTHING:
             return None
-        rest = [choice for choice in choices if choice.get("type") != "null"]
-        return _mend(value, rest[0], defs) if value is not None and len(rest) == 1 else value
+        chosen = _only_choice(choices)
+        return value if value is None or chosen is None else _mend(value, chosen, defs)
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         return {key: _mend(inner, properties.get(key, {}), defs) for key, inner in value.items()}
     if isinstance(value, list):
         return [_mend(inner, schema.get("items", {}), defs) for inner in value]
     return _mend_text(value, schema) if isinstance(value, str) else value
+
+
+def _only_choice(choices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The one choice besides null. A decimal is a number that may also come as a string of digits: one choice."""
+    rest = [choice for choice in choices if choice.get("type") != "null"]
+    numbers = [choice for choice in rest if choice.get("type") == "number"]
+    others = [choice for choice in rest if choice not in numbers]
+    if len(numbers) == 1 and all(choice.get("type") == "string" and "pattern" in choice for choice in others):
+        return numbers[0]
+    return rest[0] if len(rest) == 1 else None
 
 
 def _mend_text(value: str, schema: Mapping[str, Any]) -> Any:
@@ -83,7 +93,9 @@ def _number(text: str) -> Any:
         digits = digits.replace("." if decimal == "," else ",", "").replace(decimal, ".")
     elif len(marks) > 1:
         digits = digits.replace(marks[0], "")
-    elif marks and len(digits.rpartition(marks[0])[2]) != 3:
+    elif marks:
+        if len(digits.rpartition(marks[0])[2]) == 3:
+            return text
         digits = digits.replace(marks[0], ".")
     try:
         return json.loads(digits)

@@ -1,0 +1,51 @@
+"""Small fakes of what activities need from outside."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from activities.documents.canonical import CanonicalText, canonical
+from engross.contracts import BlobRef, StoreRequest
+
+
+class MemoryBlobs:
+    """A content-addressed store in a dict."""
+
+    def __init__(self) -> None:
+        self.data: dict[tuple[str, str], bytes] = {}
+
+    async def put(self, tenant: str, data: bytes, media_type: str = "application/octet-stream") -> BlobRef:
+        ref = BlobRef(tenant=tenant, sha256=hashlib.sha256(data).hexdigest(), size=len(data), media_type=media_type)
+        self.data[tenant, ref.sha256] = data
+        return ref
+
+    async def get(self, ref: BlobRef) -> bytes:
+        return self.data[ref.tenant, ref.sha256]
+
+    async def find(self, tenant: str, sha256: str) -> BlobRef | None:
+        data = self.data.get((tenant, sha256))
+        return None if data is None else BlobRef(tenant=tenant, sha256=sha256, size=len(data))
+
+
+@dataclass
+class PlainParsers:
+    """Documents are UTF-8 text; `repaired` is what every JSON repair gives."""
+
+    repaired: str | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def extract(self, data: bytes, name: str) -> CanonicalText:
+        return canonical([data.decode()])
+
+    async def repair_json(self, text: str) -> str | None:
+        self.asked.append(text)
+        return self.repaired
+
+
+class MemoryResults:
+    """Rows in a list."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[StoreRequest, bytes | None]] = []
+
+    async def put(self, request: StoreRequest, answer: bytes | None) -> None:
+        self.rows.append((request, answer))
