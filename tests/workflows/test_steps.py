@@ -1,0 +1,49 @@
+"""What workflows call is what workers register: every name, argument and result type."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from temporalio import activity
+
+from activities.checks.repair import Repairs
+from activities.models.ask import Models
+from activities.prepare import Preparation
+from activities.store import Storing
+from workflows import steps
+
+REGISTERED: tuple[Callable[..., Any], ...] = (
+    Preparation.prepare,
+    Models.ask_model,
+    Repairs.repair_answer,
+    Storing.store_answer,
+)
+
+
+def name_of(function: Callable[..., Any]) -> str | None:
+    definition = activity._Definition.from_callable(function)
+    return definition.name if definition else None
+
+
+def test_every_step_has_an_activity_and_every_activity_a_step() -> None:
+    assert {step.name for step in steps.ALL} == {name_of(function) for function in REGISTERED}
+
+
+@pytest.mark.parametrize("step", steps.ALL, ids=lambda step: step.name)
+def test_types_agree(step: steps.ActivityStep[Any, Any]) -> None:
+    [function] = [each for each in REGISTERED if name_of(each) == step.name]
+    signature = inspect.signature(function, eval_str=True)
+    taken = [parameter.annotation for name, parameter in signature.parameters.items() if name != "self"]
+    assert (taken, signature.return_annotation) == ([step.takes], step.gives)
+
+
+@pytest.mark.parametrize("step", steps.ALL, ids=lambda step: step.name)
+def test_no_step_can_run_or_be_paid_for_ever(step: steps.ActivityStep[Any, Any]) -> None:
+    assert step.attempt_limit <= step.total_limit
+    assert step.silence_limit < step.attempt_limit
+    assert "PayloadsTooLarge" in (step.retry.non_retryable_error_types or ())
+
+
+def test_model_calls_have_few_attempts() -> None:
+    assert 0 < steps.ask_model.retry.maximum_attempts <= 10
