@@ -122,7 +122,7 @@ class OpenAIProvider:
 
 
 class AnthropicProvider:
-    """Anthropic's Messages API, or another server that speaks it at `base_url`."""
+    """Anthropic's Messages API, or another server that speaks it at `base_url`. The API takes no temperature."""
 
     def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
         self._sdk = anthropic.AsyncAnthropic(
@@ -141,7 +141,6 @@ class AnthropicProvider:
                 system=call.prompt.system,
                 messages=[{"role": "user", "content": call.prompt.user}],
                 max_tokens=call.max_output_tokens,
-                temperature=call.temperature,
             )
         except anthropic.APIStatusError as error:
             raise translate(error, "anthropic") from None

@@ -35,6 +35,7 @@ _LONGEST_WAIT: Final = 3600.0  # a Retry-After beyond an hour is as likely a mis
 
 def translate(error: BaseException, provider: str) -> EngrossError:
     """The named error that `error` stands for; raise it `from None`, as the original can hold document text."""
+    cause = error
     for cause in _causes(error):
         if isinstance(cause, openai.APIStatusError | anthropic.APIStatusError):
             return _of_status(cause, provider)
@@ -42,7 +43,7 @@ def translate(error: BaseException, provider: str) -> EngrossError:
             return ProviderTimeout(f"{provider} did not answer in time; the call may have been billed")
         if isinstance(cause, openai.APIConnectionError | anthropic.APIConnectionError):
             return ProviderUnreachable(f"no connection to {provider}, or it broke")
-    return ProviderGarbled(f"{provider} answered with something other than its protocol ({type(error).__name__})")
+    return ProviderGarbled(f"{provider} answered with something other than its protocol ({type(cause).__name__})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
