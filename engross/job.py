@@ -4,11 +4,13 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import BaseModel
 
-_VERSION_DIGITS = 12
+_VERSION_DIGITS: Final = 12
+# Beside the samples: where they come from, and the values that they are known to hold.
+_ABOUT_SAMPLES: Final = frozenset({"SOURCES.md", "expected.json"})
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ class LoadedJob:
             if step.name == name:
                 return step
         raise KeyError(name)
+
+    def samples(self) -> list[Path]:
+        """The documents in `samples/`; a demo and a test run them."""
+        files = sorted((self.folder / "samples").glob("*"))
+        return [file for file in files if file.is_file() and file.name not in _ABOUT_SAMPLES]
 
     def version(self) -> str:
         """Changes when anything that can change an answer changes: prompts, schemas, limits."""

@@ -64,7 +64,7 @@ def _only_choice(choices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | No
     rest = [choice for choice in choices if choice.get("type") != "null"]
     numbers = [choice for choice in rest if choice.get("type") == "number"]
     others = [choice for choice in rest if choice not in numbers]
-    if len(numbers) == 1 and all(choice.get("type") == "string" and "pattern" in choice for choice in others):
+    if len(numbers) == 1 and all(choice.get("type") == "string" for choice in others):
         return numbers[0]
     return rest[0] if len(rest) == 1 else None
 

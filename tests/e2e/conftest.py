@@ -1,0 +1,116 @@
+"""The whole thing as a user has it: the embedded stack, a worker process, and the `engross` command."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engross.names import PROVIDERS
+from engross.settings import Settings, variable
+
+PORTS = ("temporal_port", "ui_port", "redis_port", "standin_port", "health_port")
+TIMEOUT = 90
+
+
+@dataclass(frozen=True)
+class Engross:
+    """Runs the command in an environment of its own."""
+
+    environment: Mapping[str, str]
+    folder: Path
+
+    def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "starters.cli", *arguments],
+            env={**self.environment, **variables},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+
+    def submit(self, *arguments: str, **variables: str) -> list[dict[str, Any]]:
+        """Submits, waits, and gives the JSON objects that came out."""
+        ended = self("submit", *arguments, "--wait", "--json", **variables)
+        return [json.loads(line) for line in ended.stdout.splitlines()]
+
+    def script(self, *faults: dict[str, Any]) -> None:
+        """Tells the stand-in what goes wrong with the next calls."""
+        self._control("reset", {})
+        self._control("faults", {"faults": list(faults)})
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The model calls that arrived since the last script."""
+        calls: list[dict[str, Any]] = json.loads(self._control("calls"))["calls"]
+        return calls
+
+    def _control(self, what: str, body: object = None) -> bytes:
+        url = f"http://127.0.0.1:{self.environment['ENGROSS_STANDIN_PORT']}/control/{what}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - ours
+            answer: bytes = response.read()
+            return answer
+
+    def worker_pid(self) -> int:
+        state = json.loads((Path(self.environment["ENGROSS_HOME"]) / "stack.json").read_text())
+        [pid] = [process["pid"] for process in state["processes"] if process["name"] == "worker"]
+        return int(pid)
+
+    def log(self, name: str = "worker") -> str:
+        return (Path(self.environment["ENGROSS_HOME"]) / "logs" / f"{name}.log").read_text()
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def clean_environment(home: Path, **variables: str) -> dict[str, str]:
+    """This process's environment without settings of its own, and with free ports."""
+    ours = {variable(field) for field in Settings.model_fields} | {f"{name.upper()}_API_KEY" for name in PROVIDERS}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    ports = {variable(name): str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
+    return {**kept, **ports, "ENGROSS_HOME": str(home), **variables}
+
+
+@contextmanager
+def running(folder: Path, **variables: str) -> Iterator[Engross]:
+    """A stack with a worker, stopped at the end."""
+    command = Engross(clean_environment(folder / "home", **variables), folder)
+    started = command("up", "--detach")
+    try:
+        assert started.returncode == 0, started.stderr
+        yield command
+    finally:
+        stopped = command("down")
+        assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture(scope="session")
+def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
+    """The stack as it comes: the stand-in over OpenAI's wire."""
+    with running(tmp_path_factory.mktemp("engross")) as command:
+        yield command
+
+
+@pytest.fixture(scope="session")
+def engross_anthropic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
+    """A second stack, whose runs ask over Anthropic's wire."""
+    with running(tmp_path_factory.mktemp("anthropic"), ENGROSS_MODEL="anthropic:stand-in") as command:
+        yield command

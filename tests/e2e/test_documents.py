@@ -1,0 +1,56 @@
+"""Real documents through the real command, servers, SDKs and wires."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engross.catalog import SHIPPED, load_catalog
+from tests.e2e.conftest import Engross
+
+pytestmark = [pytest.mark.xdist_group("stack")]
+
+JOBS = load_catalog().jobs
+KEYS = {
+    "run_id", "job", "tenant", "document", "outcome", "answer", "error", "usage", "cost_usd", "model",
+    "prompt_version", "calls", "repairs",
+}  # fmt: skip
+# The stand-in reads by rules; this is what they must reach at least on documents that anyone can look at.
+LEAST_RIGHT = 0.7
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_job_runs_its_samples(engross: Engross, job: str) -> None:
+    samples = JOBS[job].samples()
+    assert samples, f"{job} has no samples"
+    reports = engross.submit(job, *map(str, samples))
+    assert {report["outcome"] for report in reports} == {"done"}
+    assert len(reports) == len(samples)
+    for report in reports:
+        assert set(report) == KEYS
+        JOBS[job].steps[-1].output.model_validate(report["answer"])
+        assert report["usage"]["input_tokens"] > 0
+        assert (report["model"], report["calls"]) == ("stand-in", 1 + report["repairs"] // 2)
+
+
+@pytest.mark.parametrize("job", ["invoice", "receipt"])
+def test_answers_are_mostly_right(engross: Engross, job: str, record_property: Any) -> None:
+    expected = json.loads((SHIPPED / job / "samples" / "expected.json").read_text())
+    answers = {Path(r["document"]).name: r["answer"] for r in engross.submit(job, *map(str, JOBS[job].samples()))}
+    pairs = [(answers[name][field], value) for name, values in expected.items() for field, value in values.items()]
+    right = sum(answer == value for answer, value in pairs)
+    record_property("right", f"{right} of {len(pairs)}")
+    assert right / len(pairs) >= LEAST_RIGHT, f"{right} of {len(pairs)} values right"
+
+
+def test_the_same_document_is_paid_for_once(engross: Engross) -> None:
+    sample = str(JOBS["receipt"].samples()[0])
+    [first] = engross.submit("receipt", sample)
+    engross.script()
+    [second] = engross.submit("receipt", sample)
+    assert second == first
+    assert engross.calls() == []
+    [again] = engross.submit("receipt", sample, "--again")
+    assert again["run_id"] != first["run_id"]
+    assert len(engross.calls()) == 1

@@ -1,0 +1,92 @@
+"""Processes die, replies are broken: runs end all the same, and every call is accounted for. Over Anthropic's wire."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engross.catalog import load_catalog
+from tests.e2e.conftest import Engross
+
+pytestmark = [pytest.mark.xdist_group("anthropic")]
+
+JOBS = load_catalog().jobs
+INVOICE = str(JOBS["invoice"].samples()[0])
+RECEIPT = str(JOBS["receipt"].samples()[0])
+
+
+def until(what: Callable[[], object], seconds: float = 30) -> None:
+    """Waits for `what` to be true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_the_samples_come_out_over_this_wire_too(engross_anthropic: Engross) -> None:
+    engross_anthropic.script()
+    [report] = engross_anthropic.submit("invoice", INVOICE, "--again")
+    assert report["outcome"] == "done", report
+    assert {call["path"] for call in engross_anthropic.calls()} == {"/v1/messages"}
+
+
+def test_a_worker_killed_in_mid_call_loses_nothing(engross_anthropic: Engross) -> None:
+    engross = engross_anthropic
+    engross.script({"kind": "slow", "seconds": 30})
+    submitted = engross("submit", "receipt", RECEIPT, "--again", "--json")
+    run_id = json.loads(submitted.stdout)["run_id"]
+    until(engross.calls)
+    os.kill(engross.worker_pid(), signal.SIGKILL)
+    assert engross("up", "--detach").returncode == 0
+    until(lambda: '"outcome": "done"' in engross("result", run_id, "--json").stdout, seconds=60)
+    assert len(engross.calls()) == 2  # the one in flight at the kill, and its one successor
+
+
+@pytest.mark.parametrize(
+    ("faults", "outcome", "calls", "repairs", "error"),
+    [
+        ([{"kind": "invalid"}], "done", 2, 2, None),
+        ([{"kind": "invalid", "times": 9}], "needs_approval", 2, 3, "InvalidAnswer"),
+        ([{"kind": "error", "status": 529, "times": 2}], "done", 1, 0, None),
+        ([{"kind": "rate_limit", "retry_after": "1"}], "done", 1, 0, None),
+        ([{"kind": "reset_body"}], "done", 1, 0, None),
+        ([{"kind": "truncate"}], "failed", 1, 0, "TruncatedAnswer"),
+        ([{"kind": "refuse"}], "needs_approval", 1, 0, "RefusedAnswer"),
+        ([{"kind": "auth", "status": 401}], "failed", 0, 0, "AuthenticationFailed"),
+        ([{"kind": "context_too_long"}], "failed", 0, 0, "ContextTooLong"),
+    ],
+    ids=lambda value: value[0]["kind"] if isinstance(value, list) else None,
+)
+def test_each_fault_has_its_declared_end(
+    engross_anthropic: Engross,
+    faults: list[dict[str, Any]],
+    outcome: str,
+    calls: int,
+    repairs: int,
+    error: str | None,
+) -> None:
+    engross_anthropic.script(*faults)
+    [report] = engross_anthropic.submit("receipt", RECEIPT, "--again")
+    found = (report["outcome"], report["calls"], report["repairs"], (report["error"] or {}).get("type"))
+    assert found == (outcome, calls, repairs, error)
+    assert len(engross_anthropic.calls()) == max(calls, 1) + sum(
+        fault.get("times", 1) for fault in faults if outcome == "done" and fault["kind"] not in {"invalid"}
+    )
+
+
+def test_logs_hold_no_document_text(engross_anthropic: Engross) -> None:
+    engross = engross_anthropic
+    document = engross.folder / "canary.txt"
+    document.write_text("CANARY-7f3a\nTotal: 5.00\nDate: 2020-01-01\nshop: CANARYSHOP\n")
+    engross.script({"kind": "invalid", "arguments": {"total": "CANARYREPLY"}})
+    engross.submit("receipt", str(document))
+    assert engross.calls()
+    for name in ("worker", "stand-in", "temporal", "valkey"):
+        assert "CANARY" not in engross.log(name), name
+    line = next(line for line in engross.log().splitlines() if '"model call"' in line)
+    for field in ("run_id", "step", "model", "input_tokens", "cost_usd", "latency_ms", "finish_reason", "prompt_hash"):
+        assert f'"{field}"' in line
