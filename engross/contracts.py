@@ -62,7 +62,7 @@ class RunRequest(Contract):
     job: str = ""
     document: DocumentSource = DocumentSource()
     tenant: str = DEFAULT_TENANT
-    unusable: str = ""
+    unusable: str = Field(default="", exclude=True)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -251,3 +251,7 @@ class StoreRequest(Contract):
     started_at: str
     document_name: str = ""
     document: BlobRef | None = None
+
+
+class Stored(Contract):
+    """Result of `store_answer`: the row is there, or that of a newer run of the same id."""

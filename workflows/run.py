@@ -1,5 +1,6 @@
 """One run over one document: asks, climbs the repair ladder, keeps the accounts, and records how it ended."""
 
+import asyncio
 from decimal import Decimal
 from types import TracebackType
 from typing import Self
@@ -154,16 +155,22 @@ class Run:
 
     async def _record(self, outcome: Outcome, error: ErrorInfo | None = None) -> RunResult:
         info = workflow.info()
+        result = self._sum_up(outcome, error)
         request = StoreRequest(
-            result=self._sum_up(outcome, error),
+            result=result,
             started_at=info.start_time.isoformat(),
             document_name=self._request.document.name,
             document=self._prepared.document if self._prepared else None,
         )
-        self._result = await steps.store_answer(request, summary=f"store: {outcome.value}")
+        storing = asyncio.ensure_future(steps.store_answer(request, summary=f"store: {outcome.value}"))
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await storing  # too late to cancel: what is being stored was paid for
+        self._result = result
         workflow.upsert_search_attributes([_OUTCOME.value_set(outcome.value)])
         self._tell(outcome)
-        return self._result
+        return result
 
     def _sum_up(self, outcome: Outcome, error: ErrorInfo | None) -> RunResult:
         last = self._replies[-1] if self._replies else None

@@ -7,7 +7,7 @@ from typing import Final, Generic, TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 
-from engross.contracts import AskRequest, Contract, Prepared, RepairRequest, Reply, RunRequest, RunResult, StoreRequest
+from engross.contracts import AskRequest, Contract, Prepared, RepairRequest, Reply, RunRequest, Stored, StoreRequest
 from engross.names import DOCUMENTS_QUEUE
 
 _In = TypeVar("_In", bound=Contract)
@@ -93,7 +93,7 @@ repair_answer: Final = ActivityStep(
 store_answer: Final = ActivityStep(
     name="store_answer",
     takes=StoreRequest,
-    gives=RunResult,
+    gives=Stored,
     attempt_limit=timedelta(minutes=1),
     total_limit=timedelta(hours=24),
     silence_limit=timedelta(seconds=10),

@@ -63,7 +63,7 @@ def test_a_job_outside_the_checkout_loads_with_its_relative_imports(tmp_path: Pa
     ],
 )
 def test_a_broken_job_is_named_and_hides_no_other(tmp_path: Path, change: dict[str, str], reason: str) -> None:
-    folder = write_job(tmp_path, **change)  # type: ignore[arg-type]  # a table of keyword arguments
+    folder = write_job(tmp_path, **change)
     catalog = load(tmp_path)
     assert reason in catalog.broken[folder.name]
     assert "invoice" in catalog.jobs
@@ -100,7 +100,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_version_changes_with_whatever_can_change_an_answer(tmp_path: Path, change: dict[str, str]) -> None:
     write_job(tmp_path / "a")
     write_job(tmp_path / "b")
-    write_job(tmp_path / "c", **change)  # type: ignore[arg-type]  # a table of keyword arguments
+    write_job(tmp_path / "c", **change)
     before, same, after = (load(tmp_path / part).get("note").version() for part in "abc")
     assert before == same
     assert before != after

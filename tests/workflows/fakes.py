@@ -19,8 +19,8 @@ from engross.contracts import (
     Reply,
     ReplyStatus,
     RunRequest,
-    RunResult,
     StepPlan,
+    Stored,
     StoreRequest,
     TextRef,
     Usage,
@@ -61,6 +61,12 @@ def reply(status: ReplyStatus = ReplyStatus.VALID, *, cost: str | None = "0.001"
     )
 
 
+def _already_set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class ScriptedActivities:
     """`replies` and `fixes` are used up in order; an exception among them is raised."""
@@ -72,6 +78,8 @@ class ScriptedActivities:
     prepare_error: Exception | None = None
     asked: list[AskRequest] = field(default_factory=list)
     stored: list[StoreRequest] = field(default_factory=list)
+    storing: asyncio.Event = field(default_factory=asyncio.Event)
+    may_store: asyncio.Event = field(default_factory=_already_set)
     first_ask: asyncio.Event = field(default_factory=asyncio.Event)
 
     @activity.defn
@@ -102,6 +110,8 @@ class ScriptedActivities:
         )
 
     @activity.defn
-    async def store_answer(self, request: StoreRequest) -> RunResult:
+    async def store_answer(self, request: StoreRequest) -> Stored:
         self.stored.append(request)
-        return request.result
+        self.storing.set()
+        await self.may_store.wait()
+        return Stored()

@@ -210,3 +210,23 @@ async def test_cancelling_is_recorded(environment: WorkflowEnvironment) -> None:
             await handle.result()
     assert isinstance(caught.value.cause, CancelledError)
     assert [request.result.outcome for request in fakes.stored] == [Outcome.CANCELLED]
+
+
+async def test_a_cancellation_that_comes_while_storing_comes_too_late(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(may_store=asyncio.Event())
+    async with workers(environment.client, fakes):
+        handle = await environment.client.start_workflow(
+            "chain", RunRequest(**REQUEST), id="too-late", task_queue=WORKFLOWS_QUEUE, result_type=RunResult
+        )
+        async with asyncio.timeout(20):
+            await fakes.storing.wait()
+            await handle.cancel()
+            while not [
+                e
+                async for e in handle.fetch_history_events()
+                if e.HasField("workflow_execution_cancel_requested_event_attributes")
+            ]:
+                pass
+        fakes.may_store.set()
+        assert (await handle.result()).outcome is Outcome.DONE
+    assert [request.result.outcome for request in fakes.stored] == [Outcome.DONE]
