@@ -1,0 +1,64 @@
+"""Records one history for each way a chain can go: `python -m tests.workflows.record_histories`, on a real server.
+
+Only add to the folder: a history that no longer replays is a deploy that would break runs in flight (CONTRIBUTING says
+what to do then).
+"""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import WorkflowEnvironment
+
+from engross.contracts import ReplyStatus
+from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from tests.conftest import BIN
+from tests.workflows.fakes import ScriptedActivities, reply, step
+from tests.workflows.test_chain import REQUEST, workers
+from workers.search_attributes import add_search_attributes
+
+FOLDER: Final = Path(__file__).parent / "histories"
+_INVALID: Final = ReplyStatus.INVALID
+
+
+def scripts() -> dict[str, ScriptedActivities]:
+    """A script for each way, by the name of its history."""
+    encrypted = ApplicationError("needs a password", type="EncryptedDocument", non_retryable=True)
+    return {
+        "done": ScriptedActivities(),
+        "two-steps": ScriptedActivities(replies=[reply(), reply()], steps=[step("first"), step("second")]),
+        "mended": ScriptedActivities(replies=[reply(_INVALID)], fixes=[reply(calls=0, cost="0")]),
+        "asked-again": ScriptedActivities(replies=[reply(_INVALID), reply()]),
+        "needs-approval": ScriptedActivities(replies=[reply(_INVALID)] * 2),
+        "refused": ScriptedActivities(replies=[reply(ReplyStatus.REFUSED)]),
+        "truncated": ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED)]),
+        "unreadable": ScriptedActivities(prepare_error=encrypted),
+    }
+
+
+async def record(client: Client, name: str, fakes: ScriptedActivities, request: Any = REQUEST) -> None:
+    """Runs a script to its end and writes the history."""
+    async with workers(client, fakes):
+        handle = await client.start_workflow("chain", request, id=name, task_queue=WORKFLOWS_QUEUE)
+        with suppress(WorkflowFailureError):  # some scripts are meant to fail
+            await handle.result()
+        history = await handle.fetch_history()
+    (FOLDER / f"chain-{name}.json").write_text(history.to_json() + "\n", encoding="utf-8")
+
+
+async def main() -> None:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(BIN / "temporal"), data_converter=pydantic_data_converter
+    ) as environment:
+        await add_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        for name, fakes in scripts().items():
+            await record(environment.client, name, fakes)
+        await record(environment.client, "wrong-input", ScriptedActivities(), request={"job": 5})
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
