@@ -62,8 +62,8 @@ prepare: Final = ActivityStep(
     name="prepare",
     takes=RunRequest,
     gives=Prepared,
-    attempt_limit=timedelta(minutes=10),
-    total_limit=timedelta(hours=2),
+    attempt_limit=timedelta(hours=1),  # most of it waiting for a free parser when many documents come at once
+    total_limit=timedelta(hours=24),
     silence_limit=timedelta(seconds=10),
     retry=_policy(attempts=20, first=timedelta(seconds=1), longest=timedelta(seconds=30)),
 )
@@ -74,7 +74,7 @@ ask_model: Final = ActivityStep(
     takes=AskRequest,
     gives=Reply,
     attempt_limit=timedelta(minutes=65),
-    total_limit=timedelta(hours=6),
+    total_limit=timedelta(hours=24),
     silence_limit=timedelta(seconds=10),
     retry=_policy(attempts=8, first=timedelta(seconds=2), longest=timedelta(minutes=1)),
 )
