@@ -7,33 +7,35 @@ from engross.contracts import Outcome, Prepared, Problem, Reply
 
 
 def details(prepared: Prepared | None, replies: Sequence[Reply], outcome: Outcome | None) -> str:
-    """The current details of a run."""
+    """The current details of a run. Lists rather than tables: the Web UI sets tables without space between columns."""
     lines = []
     if prepared:
         plan, text = prepared.plan, prepared.text
         lines.append(
-            f"**{plan.job}** version `{plan.job_version}`, steps: {', '.join(step.name for step in plan.steps)}"
+            f"**{plan.job}**, version `{plan.job_version}`, steps: {', '.join(step.name for step in plan.steps)}"
         )
-        lines.append(f"Document: {prepared.document.size:,} bytes, {text.pages} pages, {text.characters:,} characters")
-        lines += [f"Flags: {', '.join(text.flags)}"] if text.flags else []
-    if replies:
-        lines += ["", "| step | model | reply | tokens in / out | cost |", "|---|---|---|---|---|"]
-        lines += [_row(reply) for reply in replies]
+        lines.append("")
+        lines.append(
+            f"Document: {prepared.document.size:,} bytes, {text.pages:,} page{'' if text.pages == 1 else 's'},"
+            f" {text.characters:,} characters{', ' if text.flags else ''}{', '.join(text.flags)}"
+        )
+        lines.append("")
+    lines += [_line(number, reply) for number, reply in enumerate(replies, 1)]
     if outcome:
         lines += ["", f"Outcome: **{outcome.value}**"]
     return "\n".join(lines)
 
 
-def _row(reply: Reply) -> str:
-    by = reply.model if reply.calls else "code"
-    problems = f": {', '.join(map(str, reply.problems))}" if reply.problems else ""
-    tokens = f"{reply.usage.input_tokens:,} / {reply.usage.output_tokens:,}"
-    return f"| {reply.step} | {by} | {reply.status.value}{problems} | {tokens} | {money(reply.cost_usd)} |"
+def _line(number: int, reply: Reply) -> str:
+    who = f"asked `{reply.model}`" if reply.calls else "mended by code"
+    problems = f" ({', '.join(map(str, reply.problems))})" if reply.problems else ""
+    paid = f", {reply.usage.input_tokens:,} tokens in, {reply.usage.output_tokens:,} out, {money(reply.cost_usd)}"
+    return f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}"
 
 
 def money(cost: Decimal | None) -> str:
     """`$0.0012`, or that the price is unknown."""
-    return "unknown" if cost is None else f"${cost:f}"
+    return "price unknown" if cost is None else f"${cost:f}"
 
 
 def count(problems: Sequence[Problem]) -> str:
