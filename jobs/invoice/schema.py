@@ -27,12 +27,13 @@ class Invoice(BaseModel):
         max_length=64,
         pattern=r"\d",
         description="Number of the invoice exactly as printed. Labelled: Invoice number, Invoice no, Invoice #,"
-        " Invoice, Bill no, Receipt no, Booking ID, Order ID, Rechnungsnummer, Rechnungsnr, Facture n°, Fattura n,"
-        " Factuurnummer, Número de factura.",
+        " Invoice, Bill no, Receipt no, Booking ID, Order ID, Rechnungsnummer, Rechnungsnr, Rechnungs-Nr,"
+        " Rechnung Nr, Facture n°, N° de facture, Fattura n, Numero fattura, Factuurnummer, Factuurnr,"
+        " Número de factura, Nº factura.",
     )
     date: datetime.date = Field(
-        description="Date of issue, as YYYY-MM-DD. Labelled: Invoice date, Date of issue, Date, Bill date, Issued,"
-        " Rechnungsdatum, Datum, Date de facture, Data fattura, Factuurdatum, Fecha."
+        description="Date of issue, as YYYY-MM-DD. Labelled: Invoice date, Date of issue, Issue date, Date, Bill date,"
+        " Issued, Rechnungsdatum, Datum, Date de facture, Data fattura, Factuurdatum, Fecha."
     )
     date_due: datetime.date | None = Field(
         None,
@@ -42,12 +43,13 @@ class Invoice(BaseModel):
     currency: CurrencyCode = Field(description="Currency of the amounts, as an ISO 4217 code such as EUR.")
     amount: Money = Field(
         description="Total to pay, taxes included. Labelled: Grand total, Total, Amount due, Total due, Invoice total,"
-        " Balance due, Gesamtbetrag, Rechnungsbetrag, Somme à payer, Total TTC, Totale, Totaal, Importe total."
+        " Balance due, Gesamtbetrag, Rechnungsbetrag, Endbetrag, Zu zahlen, Somme à payer, Net à payer, Total TTC,"
+        " Totale, Totaalbedrag, Te betalen, Totaal, Importe total, Total a pagar."
     )
     amount_untaxed: Money | None = Field(
         None,
         description="Total before taxes; null when the invoice doesn't say. Labelled: Subtotal, Net amount,"
-        " Total excl. tax, Nettobetrag, Total HT, Imponibile, Subtotaal.",
+        " Total excl. tax, Nettobetrag, Total HT, Imponibile, Base imponible, Subtotaal.",
     )
     amount_tax: Money | None = Field(
         None,
