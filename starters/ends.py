@@ -1,0 +1,116 @@
+"""What Temporal itself knows about a run: where it stands, and how it ended when no row says so."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from pydantic import ValidationError
+from temporalio import exceptions
+from temporalio.client import WorkflowExecution, WorkflowExecutionDescription
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
+
+from activities.storage import StoredRun
+from engross.contracts import ErrorInfo, Outcome, RunResult
+from engross.errors import InvalidRequest
+from engross.names import JOB_ATTRIBUTE, TENANT_ATTRIBUTE, WORKFLOWS_QUEUE, is_name
+from starters.reports import PendingStep, RunReport, RunStatus
+
+JOB: Final = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
+TENANT: Final = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
+# Temporal counts nanoseconds, a row microseconds.
+_ROUNDING: Final = timedelta(milliseconds=1)
+
+
+def is_of(row: StoredRun, run: WorkflowExecution) -> bool:
+    """Whether `row` is of this very run, not of an earlier one with the same id."""
+    return row.started_at >= run.start_time - _ROUNDING
+
+
+def result_of(run: WorkflowExecution, end: object) -> RunResult:
+    """The result of a closed run from what its workflow returned or failed with."""
+    if isinstance(end, ApplicationError):
+        # Our workflows attach the result, so that the accounts of a failed run survive the loss of its row.
+        carried = _parsed(end.details[0]) if end.details else None
+        return carried or _without_accounts(run, Outcome.FAILED, end.type or "Unexpected", end.message)
+    if isinstance(end, CancelledError):
+        return _without_accounts(run, Outcome.CANCELLED, "Cancelled", "cancelled by request")
+    if isinstance(end, TerminatedError):
+        return _without_accounts(run, Outcome.FAILED, "Terminated", f"terminated by an operator: {end.message}")
+    if isinstance(end, exceptions.TimeoutError):
+        return _without_accounts(run, Outcome.FAILED, "TimedOut", "did not end within its time limit")
+    return _parsed(end) or _without_accounts(
+        run, Outcome.FAILED, "Unexpected", f"workflow type {run.workflow_type} gave no run result"
+    )
+
+
+def running(run: WorkflowExecution) -> RunStatus:
+    """The status of a run that has not ended, with its pending steps when `run` was described, not listed."""
+    steps = run.raw_description.pending_activities if isinstance(run, WorkflowExecutionDescription) else ()
+    return RunStatus(
+        run_id=run.id,
+        job=attribute(run, JOB),
+        tenant=attribute(run, TENANT),
+        document="",
+        outcome=None,
+        started_at=run.start_time,
+        pending=tuple(
+            PendingStep(
+                step=step.activity_type.name,
+                attempt=step.attempt,
+                last_error=step.last_failure.application_failure_info.type or None,
+            )
+            for step in steps
+        ),
+    )
+
+
+def running_query(job: str | None, tenant: str | None) -> str:
+    """Temporal's list filter for runs that have not ended. Raises `InvalidRequest` for what is no name."""
+    query = f"ExecutionStatus = 'Running' AND TaskQueue = '{WORKFLOWS_QUEUE}'"
+    for key, value in ((JOB, job), (TENANT, tenant)):
+        if value is None:
+            continue
+        # Names hold no quotes, so they cannot end the literal.
+        if not is_name(value):
+            raise InvalidRequest(f"{value!r} is no name of a job or tenant")
+        query += f" AND {key.name} = '{value}'"
+    return query
+
+
+def ended(run: WorkflowExecution, report: RunReport) -> RunStatus:
+    """The status of a run that has ended as `report` says."""
+    return RunStatus(
+        run_id=run.id,
+        job=report.job,
+        tenant=report.tenant,
+        document=report.document,
+        outcome=report.outcome,
+        error=report.error,
+        started_at=run.start_time,
+        ended_at=run.close_time,
+        cost_usd=report.cost_usd,
+    )
+
+
+def attribute(run: WorkflowExecution, key: SearchAttributeKey[str]) -> str:
+    """The value of a search attribute; empty when the run has none."""
+    return run.typed_search_attributes.get(key) or ""
+
+
+def _parsed(value: object) -> RunResult | None:
+    try:
+        return RunResult.model_validate(value) if isinstance(value, Mapping) else None
+    except ValidationError:
+        return None
+
+
+def _without_accounts(run: WorkflowExecution, outcome: Outcome, kind: str, message: str) -> RunResult:
+    return RunResult(
+        run_id=run.id,
+        job=attribute(run, JOB),
+        tenant=attribute(run, TENANT),
+        outcome=outcome,
+        error=ErrorInfo(type=kind, message=message),
+        cost_usd=None,
+    )

@@ -1,0 +1,1 @@
+"""Plain starter scripts: copy one and go on from there."""

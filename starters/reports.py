@@ -1,0 +1,138 @@
+"""What a client tells about runs: values with exactly the fields that the JSON output has."""
+
+import json
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
+
+from activities.storage import StoredRun
+from engross.contracts import Contract, ErrorInfo, Outcome, RunResult
+from engross.errors import EngrossError
+
+Cost = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+
+
+class StillRunning(EngrossError):
+    """The run has not ended, so it has no result yet."""
+
+
+class Tokens(Contract):
+    """Tokens of all calls of a run."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Submitted(Contract):
+    """A run that was started, or `joined` because equal work is running or done."""
+
+    run_id: str
+    job: str
+    tenant: str
+    document: str
+    joined: bool
+
+
+class RunReport(Contract):
+    """How one document ended. `run_id` is None when it was refused before a run was started.
+
+    `answer` is a JSON value; `cost_usd` None when the price of the model is unknown; `calls` counts model calls.
+    """
+
+    run_id: str | None
+    job: str
+    tenant: str
+    document: str
+    outcome: Outcome
+    answer: Any = None
+    error: ErrorInfo | None = None
+    usage: Tokens = Tokens()
+    cost_usd: Cost | None = None
+    model: str | None = None
+    prompt_version: str | None = None
+    calls: int = 0
+    repairs: int = 0
+
+
+class PendingStep(Contract):
+    """A step that is running or waiting for its next attempt, and the error type that the last attempt ended with."""
+
+    step: str
+    attempt: int
+    last_error: str | None = None
+
+
+class RunStatus(Contract):
+    """Where a run stands. `outcome` is None while it runs."""
+
+    run_id: str
+    job: str
+    tenant: str
+    document: str
+    outcome: Outcome | None
+    error: ErrorInfo | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
+    cost_usd: Cost | None = None
+    pending: tuple[PendingStep, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """The outcome, or `running`."""
+        return self.outcome.value if self.outcome else "running"
+
+
+def json_line(value: Contract) -> str:
+    """`value` as one line of JSON in ASCII, safe for any terminal, with money in its exact decimal digits."""
+    fields = value.model_dump(mode="json")
+    texts = {name: json.dumps(field) for name, field in fields.items()}
+    cost = getattr(value, "cost_usd", None)
+    if cost is not None:
+        texts["cost_usd"] = format(cost, "f")
+    return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items()) + "}"
+
+
+def refusal(error: EngrossError, *, job: str, tenant: str, document: str) -> RunReport:
+    """The report on a document that no run was started for."""
+    info = ErrorInfo(type=error.type, message=str(error))
+    return RunReport(
+        run_id=None, job=job, tenant=tenant, document=document, outcome=Outcome.FAILED, error=info, cost_usd=Decimal(0)
+    )
+
+
+def of_row(run: StoredRun) -> RunReport:
+    """The report on a run that has a row."""
+    shared = {name: getattr(run, name) for name in RunReport.model_fields if name in StoredRun.model_fields}
+    return RunReport.model_validate(_shown(shared) | {"document": run.document_name, "usage": _tokens(run)})
+
+
+def of_result(result: RunResult, *, answer: Any) -> RunReport:
+    """The report on a run that Temporal knows the result of and the result store does not."""
+    shared = {name: getattr(result, name) for name in RunReport.model_fields if name in RunResult.model_fields}
+    return RunReport.model_validate(_shown(shared) | {"document": "", "answer": answer, "usage": _tokens(result)})
+
+
+def status_of_row(run: StoredRun) -> RunStatus:
+    """The status of a run that has a row."""
+    return RunStatus(
+        run_id=run.run_id,
+        job=run.job,
+        tenant=run.tenant,
+        document=run.document_name,
+        outcome=run.outcome,
+        error=run.error,
+        started_at=run.started_at,
+        ended_at=run.stored_at,
+        cost_usd=run.cost_usd,
+    )
+
+
+def _tokens(run: StoredRun | RunResult) -> Tokens:
+    return Tokens(input_tokens=run.usage.input_tokens, output_tokens=run.usage.output_tokens)
+
+
+def _shown(fields: dict[str, Any]) -> dict[str, Any]:
+    # A run that never reached a model has none to name.
+    return fields | {name: fields[name] or None for name in ("model", "prompt_version")}
