@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engross.errors import ServiceUnavailable
+from engross.errors import ConfigurationError, ServiceUnavailable
 from engross.settings import Settings
 
 STACK_FILE = "stack.json"
@@ -41,8 +42,23 @@ def resolve(settings: Settings) -> Endpoints:
 
 
 def _running_stack(home: Path) -> Endpoints | None:
+    file = stack_file(home)
     try:
-        state = json.loads(stack_file(home).read_text(encoding="utf-8"))
+        return Endpoints.model_validate(json.loads(file.read_text(encoding="utf-8"))["endpoints"])
     except FileNotFoundError:
         return None
-    return Endpoints.model_validate(state["endpoints"])
+    except (ValueError, LookupError, TypeError):
+        raise ConfigurationError(
+            f"{file} is damaged; delete it, end what still runs of the stack, and run `engross up`"
+        ) from None
+
+
+def temporal_options(settings: Settings, address: str) -> dict[str, Any]:
+    """Arguments for `temporalio.client.Client.connect`: TEMPORAL_* variables and profiles give TLS and keys."""
+    from temporalio.envconfig import ClientConfig  # costs 0.2 s, and most commands don't connect
+
+    options: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
+    options["target_host"] = address
+    if "temporal_namespace" in settings.model_fields_set or "namespace" not in options:
+        options["namespace"] = settings.temporal_namespace
+    return options

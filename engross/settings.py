@@ -20,6 +20,12 @@ DEFAULT_MODELS: Final = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-
 _Port = Annotated[int, Field(ge=1, le=65535)]
 
 
+def _default_home() -> Path:
+    # In the checkout wherever the command is run, so that every command finds the one stack.
+    checkout = Path(__file__).resolve().parent.parent
+    return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / ".engross"
+
+
 class Settings(BaseSettings):
     """Every setting. A field `x` is read from `ENGROSS_X`, except where a standard name is given."""
 
@@ -51,7 +57,10 @@ class Settings(BaseSettings):
     results: str | None = Field(None, description="Result store: sqlite+aiosqlite:///... or postgresql+asyncpg://...")
 
     # Folders
-    home: Path = Field(Path(".engross"), description="Where the embedded stack keeps its state")
+    home: Path = Field(
+        default_factory=_default_home,
+        description="Where the embedded stack keeps its state; default: .engross in the checkout",
+    )
     jobs_path: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="More folders with jobs, separated as in PATH"
     )

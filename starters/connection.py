@@ -5,18 +5,17 @@ import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
-from engross.endpoints import Endpoints
+from engross.endpoints import Endpoints, temporal_options
 from engross.errors import ConfigurationError, EngrossError, InvalidRequest, RunNotFound, ServiceUnavailable
 from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings
@@ -43,10 +42,7 @@ async def connect(settings: Settings, endpoints: Endpoints) -> Client:
     Raises `ServiceUnavailable` when nothing answers within `CONNECT_SECONDS`, `ConfigurationError` when access is
     refused.
     """
-    options: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
-    options["target_host"] = endpoints.temporal
-    if "temporal_namespace" in settings.model_fields_set or "namespace" not in options:
-        options["namespace"] = settings.temporal_namespace
+    options = temporal_options(settings, endpoints.temporal)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             with translated(endpoints.temporal):

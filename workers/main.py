@@ -10,12 +10,11 @@ from typing import Final
 import structlog
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from engross.endpoints import resolve
+from engross.endpoints import resolve, temporal_options
 from engross.names import WORKFLOWS_QUEUE
 from engross.settings import Settings
 from workers.health import Check, health_server
@@ -71,13 +70,11 @@ def _stop_event() -> asyncio.Event:
 
 async def _connect(settings: Settings, address: str, stop: asyncio.Event) -> Client | None:
     """A connected client; waits for a server that isn't there yet, and says so. None when told to stop first."""
-    config = ClientConfig.load_client_connect_config()
-    config["target_host"] = address
-    config.setdefault("namespace", settings.temporal_namespace)
+    options = temporal_options(settings, address)
     waiting = False
     while not stop.is_set():
         try:
-            return await Client.connect(**config, data_converter=pydantic_data_converter)
+            return await Client.connect(**options, data_converter=pydantic_data_converter)
         except (RPCError, RuntimeError) as error:
             if not waiting:
                 _log.warning("waiting for Temporal", address=address, error=type(error).__name__)

@@ -11,7 +11,7 @@ from engross.settings import Settings
 from starters.cli.ending import ExitCode
 from starters.cli.many import Item, submit_all
 from starters.cli.output import data, money, note, progress
-from starters.cli.paths import find_documents
+from starters.cli.paths import Found
 from starters.cli.show import show_report
 from starters.cli.stack import show_addresses, who_answers
 from starters.client import Client
@@ -20,7 +20,6 @@ from starters.running import run
 from workers.local import stack
 
 _JOBS: Final = ("invoice", "receipt")
-_NOT_SAMPLES: Final = ("SOURCES.md", "expected.json")
 _AT_ONCE: Final = 8
 _TENANT: Final = "demo"
 
@@ -43,10 +42,9 @@ def demo(settings: Settings) -> ExitCode:
 def _samples(settings: Settings) -> list[Item]:
     catalog = load_catalog(settings.jobs_path)
     return [
-        Item(job=job, tenant=_TENANT, document=found)
+        Item(job=job, tenant=_TENANT, document=Found(sample))
         for job in _JOBS
-        for found in find_documents([str(catalog.get(job).folder / "samples")])
-        if found.path.name not in _NOT_SAMPLES
+        for sample in catalog.get(job).samples()
     ]
 
 

@@ -94,6 +94,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("ENGROSS_", "TEMPORAL_", "OPENAI_", "ANTHROPIC_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENGROSS_HOME", str(tmp_path / ".engross"))
 
 
 @pytest.fixture
