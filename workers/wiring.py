@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import redis.asyncio as redis
 from pydantic import SecretStr
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from activities.checks.repair import Repairs
 from activities.documents.pool import ParserPool
@@ -18,12 +21,13 @@ from activities.storage.results import ResultStore
 from activities.store import Storing
 from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints
-from engross.errors import ConfigurationError
+from engross.errors import ConfigurationError, ServiceUnavailable
 from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
 from engross.settings import Settings
 from workflows.chain import Chain
 
-WORKFLOWS: tuple[type, ...] = (Chain,)
+WORKFLOWS: Final[tuple[type, ...]] = (Chain,)
+_REDIS_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,7 @@ async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) 
         results = ResultStore.open(settings.results_url)
         stack.push_async_callback(results.close)
         await results.start()
-        cache = redis.Redis.from_url(endpoints.redis)
-        stack.push_async_callback(cache.aclose)
+        cache = await _redis(endpoints.redis, stack)
         activities: dict[str, Sequence[Callable[..., Any]]] = {}
         for queue in queues:
             if queue == WORKFLOWS_QUEUE:
@@ -73,6 +76,19 @@ async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) 
                 provider = queue.removeprefix(models_queue(""))
                 activities[queue] = await _model_activities(settings, endpoints, catalog, blobs, provider, stack)
         yield Wiring(catalog=catalog, blobs=blobs, results=results, redis=cache, activities=activities)
+
+
+async def _redis(url: str, stack: AsyncExitStack) -> redis.Redis:
+    # No retries inside the library: after a freeze it can apply one command twice.
+    client = redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, retry=Retry(NoBackoff(), 0))
+    stack.push_async_callback(client.aclose)
+    try:
+        await client.ping()
+    except RedisError as error:
+        raise ServiceUnavailable(
+            f"Redis does not answer ({type(error).__name__}): run `engross up`, or correct ENGROSS_REDIS_URL"
+        ) from None
+    return client
 
 
 def _parsers(settings: Settings) -> ParserPool:
