@@ -12,6 +12,11 @@ TENANT_ATTRIBUTE: Final = "EngrossTenant"
 OUTCOME_ATTRIBUTE: Final = "EngrossOutcome"
 SEARCH_ATTRIBUTES: Final = (JOB_ATTRIBUTE, TENANT_ATTRIBUTE, OUTCOME_ATTRIBUTE)
 
+# One command each: given several names, the server adds only the first one that is missing.
+REGISTER_ATTRIBUTES: Final = " && ".join(
+    f"temporal operator search-attribute create --name {name} --type Keyword" for name in SEARCH_ATTRIBUTES
+)
+
 PROVIDERS: Final = ("openai", "anthropic")
 
 # Lower-case ASCII only: ids appear in URLs, file names, search attributes and terminals, so NUL, "../",

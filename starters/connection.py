@@ -17,17 +17,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from engross.endpoints import Endpoints, temporal_options
 from engross.errors import ConfigurationError, EngrossError, InvalidRequest, RunNotFound, ServiceUnavailable
-from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from engross.names import REGISTER_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings
 
 CONNECT_SECONDS: Final = 10.0
 RPC_TIMEOUT: Final = timedelta(seconds=10)
 # The server answers a long poll after about 20 seconds when nothing has happened.
 WAIT_TIMEOUT: Final = timedelta(seconds=60)
-
-REGISTER_ATTRIBUTES: Final = "temporal operator search-attribute create " + " ".join(
-    f"--name {name} --type Keyword" for name in SEARCH_ATTRIBUTES
-)
 
 
 @cache

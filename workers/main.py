@@ -5,13 +5,15 @@ import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Final
 
 import structlog
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from engross.endpoints import resolve, temporal_options
@@ -95,6 +97,11 @@ def _worker(client: Client, queue: str, wiring: Wiring) -> Worker:
         workflow_runner=SandboxedWorkflowRunner(SandboxRestrictions.default.with_passthrough_modules("engross")),
         graceful_shutdown_timeout=_DRAIN,
         sticky_queue_schedule_to_start_timeout=_STICKY,
+        # Named, not versioned yet. Without a name the SDK hashes every loaded module for one, which takes seconds.
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(deployment_name="engross", build_id=version("engross")),
+            use_worker_versioning=False,
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from engross.errors import ConfigurationError
-from engross.names import SEARCH_ATTRIBUTES
+from engross.names import REGISTER_ATTRIBUTES, SEARCH_ATTRIBUTES
 
 
 async def ensure_search_attributes(client: Client) -> None:
@@ -21,16 +21,16 @@ async def ensure_search_attributes(client: Client) -> None:
         if missing:
             await add_search_attributes(client, missing)
     except RPCError as error:
-        names = " ".join(f"--name {name} --type Keyword" for name in SEARCH_ATTRIBUTES)
         raise ConfigurationError(
-            f"search attributes can't be set up ({error.status.name}); run"
-            f" `temporal operator search-attribute create --namespace {client.namespace} {names}`"
+            f"search attributes of namespace {client.namespace!r} can't be set up ({error.status.name}); run"
+            f" `{REGISTER_ATTRIBUTES}`"
         ) from None
 
 
 async def add_search_attributes(client: Client, names: Iterable[str]) -> None:
     """Adds keyword attributes to the client's namespace."""
-    kinds = dict.fromkeys(names, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
-    await client.operator_service.add_search_attributes(
-        AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kinds)
-    )
+    for name in names:  # one at a time: of several, servers have been seen to add only the first
+        kind = {name: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD}
+        await client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace=client.namespace, search_attributes=kind)
+        )

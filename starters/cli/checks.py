@@ -19,10 +19,10 @@ from activities.storage import BlobStore, ResultStore
 from engross.catalog import load_catalog
 from engross.endpoints import Endpoints, resolve
 from engross.errors import ConfigurationError, EngrossError, ServiceUnavailable
-from engross.names import DOCUMENTS_QUEUE, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE, models_queue
+from engross.names import DOCUMENTS_QUEUE, REGISTER_ATTRIBUTES, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE, models_queue
 from engross.settings import STAND_IN, Settings
 from starters.cli.stack import without_password
-from starters.connection import REGISTER_ATTRIBUTES, RPC_TIMEOUT, connect, has_pollers, translated
+from starters.connection import RPC_TIMEOUT, connect, has_pollers, translated
 
 _SECONDS: Final = 5.0
 _OLDEST_PYTHON: Final = (3, 11)
