@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -90,3 +93,39 @@ def test_logs_hold_no_document_text(engross_anthropic: Engross) -> None:
     line = next(line for line in engross.log().splitlines() if '"model call"' in line)
     for field in ("run_id", "step", "model", "input_tokens", "cost_usd", "latency_ms", "finish_reason", "prompt_hash"):
         assert f'"{field}"' in line
+
+
+def test_a_worker_waits_for_its_server_says_so_and_ends_when_told(engross_anthropic: Engross) -> None:
+    environment = {**engross_anthropic.environment, "TEMPORAL_ADDRESS": "127.0.0.1:1", "ENGROSS_HEALTH_PORT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "starters.cli", "worker"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stderr is not None
+        lines = iter(worker.stderr.readline, "")
+        assert any("waiting for Temporal" in line for line in lines)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(timeout=20) == 0
+
+
+def test_a_worker_of_one_queue_loads_no_provider_library(engross_anthropic: Engross) -> None:
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, workers.main; print({'openai', 'anthropic', 'instructor'} & set(sys.modules))",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert loaded.stdout.strip() == "set()"
+
+
+def test_the_health_page_counts_what_was_paid_for(engross_anthropic: Engross) -> None:
+    port = engross_anthropic.environment["ENGROSS_HEALTH_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        text = response.read().decode()
+    assert 'engross_model_calls_total{model="stand-in",provider="anthropic",status="valid"}' in text
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as response:
+        assert json.loads(response.read())["ready"]
