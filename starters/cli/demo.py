@@ -42,9 +42,7 @@ def demo(settings: Settings) -> ExitCode:
 def _samples(settings: Settings) -> list[Item]:
     catalog = load_catalog(settings.jobs_path)
     return [
-        Item(job=job, tenant=_TENANT, document=Found(sample))
-        for job in _JOBS
-        for sample in catalog.get(job).samples()
+        Item(job=job, tenant=_TENANT, document=Found(sample)) for job in _JOBS for sample in catalog.get(job).samples()
     ]
 
 
