@@ -51,7 +51,7 @@ class Preparation:
         )
 
     async def _text(self, request: RunRequest, data: bytes) -> TextRef:
-        text = await self._parsers.extract(data, request.document.name or request.document.uri)
+        text = await self._parsers.extract(data, request.document.label)
         blob: BlobRef = await self._blobs.put(request.tenant, text.model_dump_json().encode(), "application/json")
         return TextRef(
             tenant=blob.tenant,

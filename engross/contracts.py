@@ -6,6 +6,7 @@ Text, documents and answers cross as references (`BlobRef` and its kin): a conte
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.functional_validators import ModelWrapValidatorHandler
@@ -47,6 +48,11 @@ class DocumentSource(Contract):
 
     uri: str = ""
     name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What people call it: its name, or the last part of a file's address."""
+        return self.name or (unquote(self.uri.rpartition("/")[2]) if self.uri.startswith("file:") else "")
 
 
 # --- a run ------------------------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ class Run:
         request = StoreRequest(
             result=result,
             started_at=info.start_time.isoformat(),
-            document_name=self._request.document.name,
+            document_name=self._request.document.label,
             document=self._prepared.document if self._prepared else None,
         )
         storing = asyncio.ensure_future(steps.store_answer(request, summary=f"store: {outcome.value}"))
