@@ -27,7 +27,7 @@ def details(prepared: Prepared | None, replies: Sequence[Reply], outcome: Outcom
 
 
 def _line(number: int, reply: Reply) -> str:
-    who = f"asked `{reply.model}`" if reply.calls else "mended by code"
+    who = f"asked `{reply.model}`" if reply.calls else "mending by code"
     problems = f" ({', '.join(map(str, reply.problems))})" if reply.problems else ""
     paid = f", {reply.usage.input_tokens:,} tokens in, {reply.usage.output_tokens:,} out, {money(reply.cost_usd)}"
     return f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}"
