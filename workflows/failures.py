@@ -3,7 +3,7 @@
 from typing import Final
 
 from temporalio import exceptions
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from engross.contracts import ErrorInfo, Reply, ReplyStatus
 
@@ -11,7 +11,7 @@ _OF_STATUS: Final = {
     ReplyStatus.INVALID: ("InvalidAnswer", "the answer breaks its schema, also after the declared repairs"),
     ReplyStatus.TRUNCATED: (
         "TruncatedAnswer",
-        "the reply was cut off at its limit; raise max_output_tokens of the step",
+        "the reply was cut off, also with twice the room; raise max_output_tokens",
     ),
     ReplyStatus.REFUSED: ("RefusedAnswer", "the model declined; a person must look at this document"),
     ReplyStatus.FILTERED: ("FilteredAnswer", "the provider's content filter stopped the reply; a person must look"),
@@ -24,6 +24,28 @@ FOR_A_PERSON: Final = frozenset({"InvalidAnswer", "RefusedAnswer", "FilteredAnsw
 # Mistakes of our own in workflow code fail the run; Temporal would otherwise retry the workflow task for ever.
 # Not `Exception`: that would make nondeterminism, which a corrected deploy can heal, permanent.
 OF_OUR_OWN: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+# Trouble of one provider or model, which the next one on the route may not have.
+_OF_ONE_MODEL: Final = frozenset(
+    {
+        "AuthenticationFailed",
+        "ContextTooLong",
+        "ProviderGarbled",
+        "ProviderOverloaded",
+        "ProviderTimeout",
+        "ProviderUnreachable",
+        "QuotaExhausted",
+        "RateLimited",
+        "StepTimedOut",
+    }
+)
+
+
+def another_model_may_help(error: ActivityError) -> bool:
+    """Whether the route goes on after this failure. Refusals don't: they go to a person."""
+    info = None if is_cancelled_exception(error) else describe(error)
+    return info is not None and info.type in _OF_ONE_MODEL
 
 
 def named(kind: str, message: str) -> ApplicationError:

@@ -10,12 +10,10 @@ from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from engross.contracts import (
-    AskRequest,
     BlobRef,
     ErrorInfo,
     Outcome,
     Prepared,
-    RepairRequest,
     Reply,
     ReplyStatus,
     RunRequest,
@@ -25,8 +23,9 @@ from engross.contracts import (
     TextRef,
     Usage,
 )
-from engross.names import JOB_ATTRIBUTE, OUTCOME_ATTRIBUTE, TENANT_ATTRIBUTE, models_queue
+from engross.names import JOB_ATTRIBUTE, OUTCOME_ATTRIBUTE, TENANT_ATTRIBUTE
 from workflows import failures, steps, story
+from workflows.ladder import Ladder, Question
 
 _JOB = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
 _TENANT = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
@@ -73,13 +72,8 @@ class Run:
 
     async def ask(self, step: StepPlan, text: TextRef, previous: BlobRef | None = None) -> BlobRef:
         """One checked answer of `step`: the model's, or what the repair ladder made of it."""
-        reply = await self._ask(step, text, previous)
-        for rung in range(step.repairs + 1):
-            if reply.status is ReplyStatus.INVALID:
-                reply = await self._fix(step, reply)
-            if reply.status is not ReplyStatus.INVALID or rung == step.repairs:
-                break
-            reply = await self._ask(step, text, previous, invalid=reply, rung=rung + 1)
+        question = Question(job=self._request.job, step=step, text=text, previous=previous)
+        reply = await Ladder(question, self._note).climb()
         if reply.status is not ReplyStatus.VALID or reply.answer is None:
             raise failures.of_reply(reply)
         return reply.answer
@@ -91,35 +85,10 @@ class Run:
         self._answer = answer
         await self._record(Outcome.DONE)
 
-    async def _ask(
-        self, step: StepPlan, text: TextRef, previous: BlobRef | None, invalid: Reply | None = None, rung: int = 0
-    ) -> Reply:
-        model = step.route[0]
-        request = AskRequest(
-            job=self._request.job,
-            step=step,
-            model=model,
-            text=text,
-            previous=previous,
-            draft=invalid.draft if invalid else None,
-        )
-        summary = f"{step.name}: re-ask {rung} about {story.count(invalid.problems)}" if invalid else step.name
-        self._repairs += invalid is not None
-        return self._note(
-            await steps.ask_model(request, summary=f"{summary} ({model})", queue=models_queue(model.provider))
-        )
-
-    async def _fix(self, step: StepPlan, reply: Reply) -> Reply:
-        request = RepairRequest(job=self._request.job, step=step, reply=reply)
-        self._repairs += 1
-        return self._note(
-            await steps.repair_answer(request, summary=f"{step.name}: fix {story.count(reply.problems)} by code")
-        )
-
-    def _note(self, reply: Reply) -> Reply:
+    def _note(self, reply: Reply, is_repair: bool) -> None:
         self._replies.append(reply)
+        self._repairs += is_repair
         self._tell()
-        return reply
 
     def _tell(self, outcome: Outcome | None = None) -> None:
         workflow.set_current_details(story.details(self._prepared, self._replies, outcome))

@@ -1,8 +1,8 @@
 """Every activity once: its name, its types, its time limits, its retries. Nothing else calls `execute_activity`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -58,6 +58,8 @@ class ActivityStep(Generic[_In, _Out]):
         return result
 
 
+AskStep: TypeAlias = ActivityStep[AskRequest, Reply]
+
 prepare: Final = ActivityStep(
     name="prepare",
     takes=RunRequest,
@@ -77,6 +79,11 @@ ask_model: Final = ActivityStep(
     total_limit=timedelta(hours=24),
     silence_limit=timedelta(seconds=10),
     retry=_policy(attempts=8, first=timedelta(seconds=2), longest=timedelta(minutes=1)),
+)
+
+# With another model on the route, waiting out an outage helps nobody: two tries, then move on.
+ask_model_or_move_on: Final = replace(
+    ask_model, retry=_policy(attempts=2, first=timedelta(seconds=2), longest=timedelta(seconds=10))
 )
 
 repair_answer: Final = ActivityStep(

@@ -57,7 +57,8 @@ def test_a_worker_killed_in_mid_call_loses_nothing(engross_anthropic: Engross) -
         ([{"kind": "error", "status": 529, "times": 2}], "done", 1, 0, None),
         ([{"kind": "rate_limit", "retry_after": "1"}], "done", 1, 0, None),
         ([{"kind": "reset_body"}], "done", 1, 0, None),
-        ([{"kind": "truncate"}], "failed", 1, 0, "TruncatedAnswer"),
+        ([{"kind": "truncate"}], "done", 2, 1, None),
+        ([{"kind": "truncate", "times": 2}], "failed", 2, 1, "TruncatedAnswer"),
         ([{"kind": "refuse"}], "needs_approval", 1, 0, "RefusedAnswer"),
         ([{"kind": "auth", "status": 401}], "failed", 0, 0, "AuthenticationFailed"),
         ([{"kind": "context_too_long"}], "failed", 0, 0, "ContextTooLong"),
@@ -77,7 +78,7 @@ def test_each_fault_has_its_declared_end(
     found = (report["outcome"], report["calls"], report["repairs"], (report["error"] or {}).get("type"))
     assert found == (outcome, calls, repairs, error)
     assert len(engross_anthropic.calls()) == max(calls, 1) + sum(
-        fault.get("times", 1) for fault in faults if outcome == "done" and fault["kind"] not in {"invalid"}
+        fault.get("times", 1) for fault in faults if outcome == "done" and fault["kind"] not in {"invalid", "truncate"}
     )
 
 

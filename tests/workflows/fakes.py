@@ -33,13 +33,13 @@ def blob(name: str) -> BlobRef:
     return BlobRef(tenant=TENANT, sha256=name, size=len(name))
 
 
-def step(name: str = "extract", repairs: int = 1) -> StepPlan:
+def step(name: str = "extract", repairs: int = 1, models: Sequence[str] = ("stand-in",)) -> StepPlan:
     return StepPlan(
         name=name,
         prompt=blob("prompt"),
         prompt_version="p1",
         schema_version="s1",
-        route=(ModelRef(provider="openai", model="stand-in"),),
+        route=tuple(ModelRef(provider="openai", model=model) for model in models),
         max_output_tokens=100,
         repairs=repairs,
     )

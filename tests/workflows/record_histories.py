@@ -28,6 +28,7 @@ _INVALID: Final = ReplyStatus.INVALID
 def scripts() -> dict[str, ScriptedActivities]:
     """A script for each way, by the name of its history."""
     encrypted = ApplicationError("needs a password", type="EncryptedDocument", non_retryable=True)
+    unusable = ApplicationError("refused key", type="AuthenticationFailed", non_retryable=True)
     return {
         "done": ScriptedActivities(),
         "two-steps": ScriptedActivities(replies=[reply(), reply()], steps=[step("first"), step("second")]),
@@ -35,7 +36,10 @@ def scripts() -> dict[str, ScriptedActivities]:
         "asked-again": ScriptedActivities(replies=[reply(_INVALID), reply()]),
         "needs-approval": ScriptedActivities(replies=[reply(_INVALID)] * 2),
         "refused": ScriptedActivities(replies=[reply(ReplyStatus.REFUSED)]),
-        "truncated": ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED)]),
+        "truncated": ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED)] * 2),
+        "truncated-once": ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED), reply()]),
+        "moved-on": ScriptedActivities(replies=[unusable, reply()], steps=[step(models=("first", "second"))]),
+        "invalid-twice": ScriptedActivities(replies=[reply(_INVALID)] * 4, steps=[step(models=("first", "second"))]),
         "unreadable": ScriptedActivities(prepare_error=encrypted),
     }
 

@@ -118,12 +118,59 @@ async def test_a_refusal_is_not_retried_and_goes_to_a_person(environment: Workfl
     assert (result.outcome, result.calls) == (Outcome.NEEDS_APPROVAL, 1)
 
 
-async def test_a_truncated_reply_fails_by_name_and_is_recorded(environment: WorkflowEnvironment) -> None:
+async def test_a_truncated_reply_is_asked_for_once_more_with_twice_the_room(environment: WorkflowEnvironment) -> None:
     fakes = ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED), reply()])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, result.calls, result.repairs) == (Outcome.DONE, 2, 1)
+    assert [request.step.max_output_tokens for request in fakes.asked] == [100, 200]
+
+
+async def test_a_reply_truncated_twice_fails_by_name_and_is_recorded(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[*[reply(ReplyStatus.TRUNCATED)] * 2, reply()])
     error = await failure(environment.client, fakes)
     assert error.type == "TruncatedAnswer"
     [stored] = fakes.stored
-    assert (stored.result.outcome, stored.result.calls, stored.result.answer) == (Outcome.FAILED, 1, None)
+    assert (stored.result.outcome, stored.result.calls, stored.result.answer) == (Outcome.FAILED, 2, None)
+
+
+def models(fakes: ScriptedActivities) -> list[str]:
+    return [request.model.model for request in fakes.asked]
+
+
+@pytest.mark.parametrize(
+    ("kind", "tries"),
+    [("ProviderOverloaded", 2), ("ProviderTimeout", 2), ("AuthenticationFailed", 1), ("ContextTooLong", 1)],
+)
+async def test_trouble_of_one_model_moves_on_to_the_next(
+    environment: WorkflowEnvironment, kind: str, tries: int
+) -> None:
+    trouble = [ApplicationError("trouble", type=kind, non_retryable=tries == 1) for _ in range(tries)]
+    fakes = ScriptedActivities(replies=[*trouble, reply()], steps=[step(models=("first", "second"))])
+    result = await run(environment.client, fakes)
+    assert result.outcome is Outcome.DONE
+    assert models(fakes) == ["first"] * tries + ["second"]
+
+
+async def test_the_last_model_is_tried_as_often_as_a_lone_one(environment: WorkflowEnvironment) -> None:
+    busy = [ApplicationError("busy", type="ProviderOverloaded") for _ in range(20)]
+    fakes = ScriptedActivities(replies=list(busy), steps=[step(models=("first", "second"))])
+    assert (await failure(environment.client, fakes)).type == "ProviderOverloaded"
+    assert models(fakes) == ["first"] * 2 + ["second"] * 8
+
+
+async def test_an_answer_that_stays_invalid_goes_to_the_next_model_then_to_a_person(
+    environment: WorkflowEnvironment,
+) -> None:
+    fakes = ScriptedActivities(replies=[reply(INVALID)] * 9, steps=[step(models=("first", "second"))])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, models(fakes)) == (Outcome.NEEDS_APPROVAL, ["first", "first", "second", "second"])
+
+
+@pytest.mark.parametrize("status", [ReplyStatus.REFUSED, ReplyStatus.FILTERED])
+async def test_a_refusal_is_not_shopped_around(environment: WorkflowEnvironment, status: ReplyStatus) -> None:
+    fakes = ScriptedActivities(replies=[reply(status), reply()], steps=[step(models=("first", "second"))])
+    result = await run(environment.client, fakes)
+    assert (result.outcome, models(fakes)) == (Outcome.NEEDS_APPROVAL, ["first"])
 
 
 async def test_a_failing_step_fails_the_run_with_its_name(environment: WorkflowEnvironment) -> None:
