@@ -1,6 +1,7 @@
 """The activity `prepare`: the plan is frozen, the document taken in, its text extracted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from temporalio import activity
 
@@ -10,19 +11,20 @@ from engross.catalog import Catalog
 from engross.contracts import BlobRef, ModelRef, Plan, Prepared, RunRequest, StepPlan, TextRef
 from engross.errors import EmptyDocument
 from engross.job import LoadedJob, Step, version_of
+from engross.routes import Tier
+
+Routes: TypeAlias = Mapping[Tier, tuple[ModelRef, ...]]
 
 
 class Preparation:
-    """First step of every pattern. `route` is the ordered list of models that this installation asks."""
+    """First step of every pattern. `routes` are the models that this installation asks, by tier."""
 
-    def __init__(
-        self, *, catalog: Catalog, blobs: Blobs, sources: Sources, parsers: Parsers, route: Sequence[ModelRef]
-    ) -> None:
+    def __init__(self, *, catalog: Catalog, blobs: Blobs, sources: Sources, parsers: Parsers, routes: Routes) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._sources = sources
         self._parsers = parsers
-        self._route = tuple(route)
+        self._routes = routes
 
     @activity.defn
     async def prepare(self, request: RunRequest) -> Prepared:
@@ -44,7 +46,7 @@ class Preparation:
             prompt=await self._blobs.put(tenant, prompt.encode(), "text/markdown"),
             prompt_version=version_of(prompt),
             schema_version=step.schema_version(),
-            route=self._route,
+            route=step.models(self._routes),
             max_output_tokens=step.max_output_tokens,
             temperature=step.temperature,
             repairs=step.repairs,

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from engross.errors import JobBroken, UnknownJob
 from engross.job import Job, LoadedJob, Step
 from engross.names import is_name
+from engross.routes import TIERS, parse_route
 
 SHIPPED = Path(__file__).resolve().parent.parent / "jobs"
 _NAMESPACE = "engross_jobs"
@@ -105,6 +106,12 @@ def _check_step(folder: Path, step: Step) -> str:
         step.output.model_json_schema()
     except Exception as error:
         raise JobBroken(f"step {step.name!r}: schema has no JSON form: {type(error).__name__}: {error}") from error
+    if step.tier not in TIERS:
+        raise JobBroken(f"step {step.name!r}: tier {step.tier!r}: use {', '.join(TIERS)}")
+    try:
+        parse_route(step.route or "openai:any")
+    except ValueError as error:
+        raise JobBroken(f"step {step.name!r}: route {step.route!r}: {error}") from None
     path = folder / "prompts" / f"{step.name}.md"
     if not path.is_file():
         raise JobBroken(f"step {step.name!r}: missing prompt {path}")

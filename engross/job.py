@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
 from pydantic import BaseModel
+
+from engross.contracts import ModelRef
+from engross.routes import Tier, parse_route
 
 _VERSION_DIGITS: Final = 12
 # Beside the samples: where they come from, and the values that they are known to hold.
@@ -18,7 +22,8 @@ class Step:
     """One durable model call: one prompt file (`prompts/<name>.md`) and one output schema.
 
     `max_output_tokens` caps the reply; `repairs` is how often an invalid answer may be sent back to the model with its
-    validation errors (a deterministic fix comes first and is free).
+    validation errors (a deterministic fix comes first and is free). `tier` picks the installation's route of models;
+    `route` names one outright (`"openai:gpt-4.1,anthropic:claude-sonnet-4-5"`).
     """
 
     name: str
@@ -26,6 +31,12 @@ class Step:
     max_output_tokens: int = 4096
     temperature: float = 0.0
     repairs: int = 1
+    tier: Tier = "medium"
+    route: str = ""
+
+    def models(self, routes: Mapping[Tier, tuple[ModelRef, ...]]) -> tuple[ModelRef, ...]:
+        """The models to ask, first choice first, where the installation's tiers are `routes`."""
+        return parse_route(self.route) if self.route else routes[self.tier]
 
     def schema_version(self) -> str:
         """Changes when the output schema changes."""
@@ -83,7 +94,7 @@ class LoadedJob:
         parts = [self.job.pattern.workflow]
         for step in self.steps:
             parts += [step.name, self.prompts[step.name], step.schema_version()]
-            parts += [str(step.max_output_tokens), str(step.temperature), str(step.repairs)]
+            parts += [str(step.max_output_tokens), str(step.temperature), str(step.repairs), step.tier, step.route]
         return version_of("\0".join(parts))
 
 

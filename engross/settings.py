@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from engross.contracts import ModelRef
 from engross.errors import ConfigurationError
 from engross.names import PROVIDERS
+from engross.routes import TIERS, Tier, parse_route
 
 PREFIX: Final = "ENGROSS_"
 STAND_IN: Final = "stand-in"
@@ -32,7 +33,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True)
 
     # Providers
-    model: str | None = Field(None, description="`openai:<model>` or `anthropic:<model>`")
+    model: str | None = Field(
+        None,
+        description="`openai:<model>` or `anthropic:<model>`; several, separated by commas, are a route:"
+        " first choice, then fallbacks",
+    )
+    tier_low: str | None = Field(None, description='Route of steps with tier="low"; default: ENGROSS_MODEL')
+    tier_medium: str | None = Field(None, description='Route of steps with tier="medium"; default: ENGROSS_MODEL')
+    tier_high: str | None = Field(None, description='Route of steps with tier="high"; default: ENGROSS_MODEL')
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY", description="OpenAI key")
     openai_base_url: str | None = Field(
         None,
@@ -94,11 +102,11 @@ class Settings(BaseSettings):
     def _split_folders(cls, value: Any) -> Any:
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
 
-    @field_validator("model")
+    @field_validator("model", "tier_low", "tier_medium", "tier_high")
     @classmethod
-    def _model_names_a_provider(cls, value: str | None) -> str | None:
+    def _routes_name_providers(cls, value: str | None) -> str | None:
         if value is not None:
-            parse_model(value)
+            parse_route(value)
         return value
 
     @model_validator(mode="after")
@@ -118,14 +126,20 @@ class Settings(BaseSettings):
 
     @property
     def route(self) -> tuple[ModelRef, ...]:
-        """The models to ask, first choice first."""
+        """The models to ask where no tier says otherwise, first choice first."""
         if self.model is not None:
-            return (parse_model(self.model),)
+            return parse_route(self.model)
         if self.needs_stand_in:
             return (ModelRef(provider="openai", model=STAND_IN),)
         return tuple(
             ModelRef(provider=provider, model=DEFAULT_MODELS[provider]) for provider in PROVIDERS if self.uses(provider)
         )[:1]
+
+    @property
+    def routes(self) -> dict[Tier, tuple[ModelRef, ...]]:
+        """The route of each tier."""
+        own = {"low": self.tier_low, "medium": self.tier_medium, "high": self.tier_high}
+        return {tier: parse_route(text) if (text := own[tier]) else self.route for tier in TIERS}
 
     @property
     def blobs_url(self) -> str:
@@ -134,14 +148,6 @@ class Settings(BaseSettings):
     @property
     def results_url(self) -> str:
         return self.results or f"sqlite+aiosqlite:///{self.home.resolve() / 'results.db'}"
-
-
-def parse_model(text: str) -> ModelRef:
-    """`openai:gpt-4.1-mini` as a `ModelRef`; ValueError with the expected form otherwise."""
-    provider, colon, model = text.partition(":")
-    if not colon or not model or provider not in PROVIDERS:
-        raise ValueError(f"write it as {' or '.join(f'{name}:<model>' for name in PROVIDERS)}")
-    return ModelRef(provider=provider, model=model)
 
 
 def variable(field: str) -> str:

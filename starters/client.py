@@ -123,12 +123,12 @@ class Client:
         loaded = usable_job(self._catalog, job, tenant)
         blob, shown = await self._upload(document, tenant, name)
         request = RunRequest(job=job, tenant=tenant, document=DocumentSource(uri=f"blob:{blob.sha256}", name=shown))
-        route = ",".join(str(model) for model in self.settings.route)
+        models = [model for step in loaded.steps for model in step.models(self.settings.routes)]
         run_id = workflow_id(
             job=job,
             tenant=tenant,
             document_sha256=blob.sha256,
-            version=f"{loaded.version()}:{route}",
+            version=":".join([loaded.version(), *map(str, models)]),
             nonce=secrets.token_hex(8) if again else "",
         )
         joined = await self._start(loaded, request, run_id)

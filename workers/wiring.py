@@ -99,7 +99,7 @@ def _document_activities(
     settings: Settings, catalog: Catalog, blobs: BlobStore, results: ResultStore, parsers: ParserPool
 ) -> Sequence[Callable[..., Any]]:
     sources = Sources(blobs=blobs, roots=document_roots(settings), max_mb=settings.max_document_mb)
-    preparation = Preparation(catalog=catalog, blobs=blobs, sources=sources, parsers=parsers, route=settings.route)
+    preparation = Preparation(catalog=catalog, blobs=blobs, sources=sources, parsers=parsers, routes=settings.routes)
     repairs = Repairs(catalog=catalog, blobs=blobs, parsers=parsers)
     storing = Storing(blobs=blobs, results=results)
     return (preparation.prepare, repairs.repair_answer, storing.store_answer)

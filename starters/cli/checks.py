@@ -99,6 +99,10 @@ async def provider(settings: Settings, *, offline: bool) -> Check:
     return Check("provider", code < 500, f"{model} at {without_password(address)} answers {code}", "try again later")
 
 
+def _model_queues(settings: Settings) -> list[str]:
+    return sorted({models_queue(model.provider) for route in settings.routes.values() for model in route})
+
+
 async def _models_status(provider: str, address: str, secret: str) -> int:
     base = address.rstrip("/")
     headers = {"Authorization": f"Bearer {secret}"}
@@ -144,7 +148,7 @@ async def _attributes(client: Client) -> Check:
 
 
 async def _workers(client: Client, settings: Settings) -> Check:
-    queues = (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, models_queue(settings.route[0].provider))
+    queues = (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, *_model_queues(settings))
     idle = [queue for queue in queues if not await has_pollers(client, queue)]
     detail = f"nobody polls {', '.join(idle)}" if idle else f"polling {', '.join(queues)}"
     return Check("worker", not idle, detail, "run `engross worker`, or `engross up`")

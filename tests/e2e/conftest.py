@@ -102,10 +102,33 @@ def running(folder: Path, **variables: str) -> Iterator[Engross]:
         assert stopped.returncode == 0, stopped.stderr
 
 
+JOB = """from engross import Chain, Job, Step
+from .schema import Slip
+JOB = Job(description="a job outside the checkout", pattern=Chain(
+    Step("first", output=Slip, route="openai:stand-in,anthropic:stand-in"), Step("second", output=Slip)))
+"""
+SCHEMA = """from pydantic import BaseModel, Field
+class Slip(BaseModel):
+    total: float = Field(description="Labelled: Total.")
+"""
+
+
+def write_job(root: Path) -> str:
+    """A job of two steps outside the checkout, the first with a fallback on the other wire."""
+    folder = root / "slip"
+    (folder / "prompts").mkdir(parents=True)
+    (folder / "job.py").write_text(JOB)
+    (folder / "schema.py").write_text(SCHEMA)
+    for name in ("first", "second"):
+        (folder / "prompts" / f"{name}.md").write_text("Read the slip.")
+    return str(root)
+
+
 @pytest.fixture(scope="session")
 def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
     """The stack as it comes: the stand-in over OpenAI's wire."""
-    with running(tmp_path_factory.mktemp("engross")) as command:
+    jobs = write_job(tmp_path_factory.mktemp("jobs"))
+    with running(tmp_path_factory.mktemp("engross"), ENGROSS_JOBS_PATH=jobs) as command:
         yield command
 
 

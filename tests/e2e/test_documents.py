@@ -54,3 +54,25 @@ def test_the_same_document_is_paid_for_once(engross: Engross) -> None:
     [again] = engross.submit("receipt", sample, "--again")
     assert again["run_id"] != first["run_id"]
     assert len(engross.calls()) == 1
+
+
+@pytest.fixture
+def slip(tmp_path: Path) -> str:
+    file = tmp_path / "slip.txt"
+    file.write_text("Corner Shop\nTotal: 12.50\n")
+    return str(file)
+
+
+def test_a_job_outside_the_checkout_runs_its_steps_in_order(engross: Engross, slip: str) -> None:
+    engross.script()
+    [report] = engross.submit("slip", slip)
+    assert (report["outcome"], report["answer"], report["calls"]) == ("done", {"total": 12.5}, 2)
+    assert [call["path"] for call in engross.calls()] == ["/v1/chat/completions"] * 2
+
+
+def test_an_outage_of_one_provider_moves_on_to_the_next(engross: Engross, slip: str) -> None:
+    engross.script({"kind": "error", "status": 529, "times": 2})
+    [report] = engross.submit("slip", slip, "--again")
+    assert (report["outcome"], report["calls"]) == ("done", 2)
+    paths = [call["path"] for call in engross.calls()]
+    assert paths == ["/v1/chat/completions"] * 2 + ["/v1/messages", "/v1/chat/completions"]

@@ -59,6 +59,8 @@ def test_a_job_outside_the_checkout_loads_with_its_relative_imports(tmp_path: Pa
             "same name",
         ),
         ({"job": JOB.replace('Step("read", output=Note)', "")}, "at least one step"),
+        ({"job": JOB.replace("=Note", "=Note, tier='huge'")}, "tier 'huge'"),
+        ({"job": JOB.replace("=Note", "=Note, route='gpt'")}, "route 'gpt'"),
         ({"name": "Bad Name"}, "folder name"),
     ],
 )

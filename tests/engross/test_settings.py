@@ -69,6 +69,17 @@ def test_the_env_file_is_checked_like_the_environment(tmp_path: Path) -> None:
     assert load_settings(file).parsers == 3
 
 
+def test_tiers_have_routes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    high = "anthropic:claude-sonnet-4-5, openai:gpt-4.1"
+    settings = load(monkeypatch, OPENAI_API_KEY="k", ENGROSS_MODEL="openai:a", ENGROSS_TIER_HIGH=high)
+    routes = {tier: [str(model) for model in route] for tier, route in settings.routes.items()}
+    assert routes == {
+        "low": ["openai:a"],
+        "medium": ["openai:a"],
+        "high": ["anthropic:claude-sonnet-4-5", "openai:gpt-4.1"],
+    }
+
+
 def test_secrets_never_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "very-secret" not in repr(load(monkeypatch, OPENAI_API_KEY="very-secret"))
 
