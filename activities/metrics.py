@@ -11,4 +11,6 @@ MODEL_TOKENS: Final = Counter("engross_model_tokens", "Tokens paid for", ("provi
 MODEL_COST: Final = Counter("engross_model_cost_usd", "Cost of replies in US dollars", ("provider", "model", "job"))
 MODEL_UNPRICED: Final = Counter("engross_model_unpriced_calls", "Replies whose price is unknown", ("provider", "model"))
 MODEL_SECONDS: Final = Histogram("engross_model_seconds", "Time of a call", ("provider", "model"), buckets=_SECONDS)
+COMPLETIONS_SERVED: Final = Counter("engross_completions_served", "Replies that needed no call", ("source",))
+COMPLETIONS_UNSTORED: Final = Counter("engross_completions_unstored", "Paid replies that Redis could not keep")
 EXTRACTION_SECONDS: Final = Histogram("engross_extraction_seconds", "Time to read a document", buckets=_SECONDS)

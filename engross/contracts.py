@@ -68,6 +68,7 @@ class RunRequest(Contract):
     job: str = ""
     document: DocumentSource = DocumentSource()
     tenant: str = DEFAULT_TENANT
+    cache: bool = True
     unusable: str = Field(default="", exclude=True)
 
     @model_validator(mode="wrap")
@@ -173,9 +174,18 @@ class ReplyStatus(StrEnum):
     EMPTY = "empty"
 
 
+class ReplySource(StrEnum):
+    """Where a reply came from: a call, a call of an earlier attempt of this step, an equal call of another run."""
+
+    CALLED = "called"
+    RECOVERED = "recovered"
+    CACHED = "cached"
+
+
 class Reply(Contract):
     """What came of one rung: a model call, or a deterministic fix (`calls` is 0).
 
+    A cached reply costs nothing: its calls, usage and cost are 0. `maybe_billed` counts earlier attempts that vanished.
     `answer` is the checked value as JSON when `VALID`; `draft` what the model wrote when `INVALID`, with the messages
     that a repair needs. `cost_usd` is None when the price is unknown: never counted as zero.
     """
@@ -192,6 +202,8 @@ class Reply(Contract):
     calls: int = 1
     finish_reason: str = ""
     latency_ms: int = 0
+    source: ReplySource = ReplySource.CALLED
+    maybe_billed: int = 0
 
 
 class AskRequest(Contract):
@@ -203,6 +215,7 @@ class AskRequest(Contract):
     text: TextRef
     previous: BlobRef | None = None
     draft: BlobRef | None = None
+    cache: bool = True
 
 
 class RepairRequest(Contract):
@@ -247,7 +260,9 @@ class RunResult(Contract):
     prompt_version: str = ""
     calls: int = 0
     repairs: int = 0
-    problems: tuple[Problem, ...] = Field(default=())
+    problems: tuple[Problem, ...] = ()
+    cached: int = 0
+    maybe_billed: int = 0
 
 
 class StoreRequest(Contract):

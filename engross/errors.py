@@ -108,7 +108,12 @@ class ExtractionCrashed(DocumentError):
 
 
 class ProviderError(EngrossError):
-    """A model provider did not give a reply. Subclasses say why."""
+    """A model provider did not give a reply. Subclasses say why.
+
+    `maybe_billed`: the request may have reached a model, so sending it again may pay twice.
+    """
+
+    maybe_billed: bool = False
 
 
 class RateLimited(ProviderError):
@@ -128,21 +133,27 @@ class ProviderOverloaded(ProviderError):
 
 
 class ProviderTimeout(ProviderError):
-    """No reply in time; the call may have been billed."""
+    """No reply in time."""
 
     retryable = True
+    maybe_billed = True
 
 
 class ProviderUnreachable(ProviderError):
-    """No connection, or it broke."""
+    """No connection, or it broke; in the latter case `maybe_billed` is set."""
 
     retryable = True
+
+    def __init__(self, message: str, *, maybe_billed: bool = False) -> None:
+        super().__init__(message)
+        self.maybe_billed = maybe_billed
 
 
 class ProviderGarbled(ProviderError):
     """The provider answered 200 with something that is not its protocol."""
 
     retryable = True
+    maybe_billed = True
 
 
 class AuthenticationFailed(ProviderError):
@@ -155,6 +166,16 @@ class QuotaExhausted(ProviderError):
 
 class ContextTooLong(ProviderError):
     """The request is larger than the model's window."""
+
+
+class CallInFlight(EngrossError):
+    """Another run is making the very same call; its reply will serve both."""
+
+    retryable = True
+
+
+class BillingUnclear(EngrossError):
+    """A call vanished in flight more often than it may be sent again."""
 
 
 class ContentRefused(ProviderError):

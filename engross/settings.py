@@ -61,6 +61,16 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         None, description="redis:// or rediss:// address of a Redis or Valkey server of yours"
     )
+    redis_unchecked: bool = Field(
+        False, description="Don't check that Redis persists and never evicts, where a managed server forbids the check"
+    )
+    secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Signs kept replies; the same for all workers of a Redis server of yours. The embedded stack makes"
+        " its own",
+    )
+    cache_days: float = Field(30, gt=0, le=3650, description="How long equal requests are answered from kept replies")
     blobs: str | None = Field(None, description="Blob store: file:///..., s3://bucket/prefix, gs://bucket/prefix")
     results: str | None = Field(None, description="Result store: sqlite+aiosqlite:///... or postgresql+asyncpg://...")
 

@@ -110,11 +110,13 @@ class Client:
         tenant: str = DEFAULT_TENANT,
         name: str | None = None,
         again: bool = False,
+        cache: bool = True,
     ) -> Submitted:
         """Starts the run of `job` over `document`, or joins the one that exists for equal work.
 
         Equal means: same job with the same prompts and schema, same models, same tenant, same bytes. A run that
-        failed or was cancelled is run anew; `again` asks for a new run in any case. Once this returns, the document
+        failed or was cancelled is run anew; `again` asks for a new run in any case, and `cache=False` for one that asks
+        the models even where replies to equal requests are kept. Once this returns, the document
         is stored and the run goes on without the client. `name` is for people; default: the file's name.
 
         Raises `UnknownJob`, `JobBroken`, `InvalidRequest` (tenant), `DocumentNotFound`, `EmptyDocument`,
@@ -122,14 +124,16 @@ class Client:
         """
         loaded = usable_job(self._catalog, job, tenant)
         blob, shown = await self._upload(document, tenant, name)
-        request = RunRequest(job=job, tenant=tenant, document=DocumentSource(uri=f"blob:{blob.sha256}", name=shown))
+        request = RunRequest(
+            job=job, tenant=tenant, cache=cache, document=DocumentSource(uri=f"blob:{blob.sha256}", name=shown)
+        )
         models = [model for step in loaded.steps for model in step.models(self.settings.routes)]
         run_id = workflow_id(
             job=job,
             tenant=tenant,
             document_sha256=blob.sha256,
             version=":".join([loaded.version(), *map(str, models)]),
-            nonce=secrets.token_hex(8) if again else "",
+            nonce=secrets.token_hex(8) if again or not cache else "",
         )
         joined = await self._start(loaded, request, run_id)
         return Submitted(run_id=run_id, job=job, tenant=tenant, document=shown, joined=joined)

@@ -8,12 +8,10 @@ from typing import Any, Final
 
 import redis.asyncio as redis
 from pydantic import SecretStr
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from activities.checks.repair import Repairs
 from activities.documents.pool import ParserPool
+from activities.guards.completions import Completions
 from activities.prepare import Preparation
 from activities.sources import Sources
 from activities.storage.blobs import BlobStore
@@ -21,13 +19,13 @@ from activities.storage.results import ResultStore
 from activities.store import Storing
 from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints
-from engross.errors import ConfigurationError, ServiceUnavailable
+from engross.errors import ConfigurationError
 from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
 from engross.settings import Settings
+from workers.redis_access import LEASE_SECONDS, open_completions, open_redis
 from workflows.chain import Chain
 
 WORKFLOWS: Final[tuple[type, ...]] = (Chain,)
-_REDIS_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) 
         results = ResultStore.open(settings.results_url)
         stack.push_async_callback(results.close)
         await results.start()
-        cache = await _redis(endpoints.redis, stack)
+        cache = await stack.enter_async_context(open_redis(settings, endpoints.redis))
         activities: dict[str, Sequence[Callable[..., Any]]] = {}
         for queue in queues:
             if queue == WORKFLOWS_QUEUE:
@@ -74,21 +72,10 @@ async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) 
                 activities[queue] = _document_activities(settings, catalog, blobs, results, parsers)
             else:
                 provider = queue.removeprefix(models_queue(""))
-                activities[queue] = await _model_activities(settings, endpoints, catalog, blobs, provider, stack)
+                paid = open_completions(settings, cache)
+                shared = _Shared(settings, endpoints, catalog, blobs, paid)
+                activities[queue] = _model_activities(shared, provider, stack)
         yield Wiring(catalog=catalog, blobs=blobs, results=results, redis=cache, activities=activities)
-
-
-async def _redis(url: str, stack: AsyncExitStack) -> redis.Redis:
-    # No retries inside the library: after a freeze it can apply one command twice.
-    client = redis.Redis.from_url(url, socket_connect_timeout=_REDIS_SECONDS, retry=Retry(NoBackoff(), 0))
-    stack.push_async_callback(client.aclose)
-    try:
-        await client.ping()
-    except RedisError as error:
-        raise ServiceUnavailable(
-            f"Redis does not answer ({type(error).__name__}): run `engross up`, or correct ENGROSS_REDIS_URL"
-        ) from None
-    return client
 
 
 def _parsers(settings: Settings) -> ParserPool:
@@ -116,14 +103,25 @@ def document_roots(settings: Settings) -> tuple[Path, ...]:
     return () if settings.temporal_address else (Path("/"),)
 
 
-async def _model_activities(
-    settings: Settings, endpoints: Endpoints, catalog: Catalog, blobs: BlobStore, provider: str, stack: AsyncExitStack
-) -> Sequence[Callable[..., Any]]:
+@dataclass(frozen=True)
+class _Shared:
+    """What the workers of every provider have in common."""
+
+    settings: Settings
+    endpoints: Endpoints
+    catalog: Catalog
+    blobs: BlobStore
+    completions: Completions
+
+
+def _model_activities(shared: _Shared, provider: str, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
     # Provider libraries take seconds to import and hold the keys: only workers that call models load them.
     from activities.models.ask import Models
+    from activities.models.paid import PaidOnce
     from activities.models.providers import AnthropicProvider, OpenAIProvider
 
-    key, address = provider_access(settings, endpoints, provider)
+    settings = shared.settings
+    key, address = provider_access(settings, shared.endpoints, provider)
     seconds = settings.model_timeout_seconds
     client = (
         OpenAIProvider(api_key=key, base_url=address, seconds=seconds)
@@ -131,10 +129,17 @@ async def _model_activities(
         else AnthropicProvider(api_key=key, base_url=address, seconds=seconds)
     )
     stack.push_async_callback(client.close)
-    for job in catalog.jobs.values():
+    for job in shared.catalog.jobs.values():
         for step in job.steps:
             step.output.model_json_schema()
-    return (Models(catalog=catalog, blobs=blobs, providers={provider: client}).ask_model,)
+    paid = PaidOnce(
+        shared.completions,
+        seconds=seconds,
+        lease_seconds=LEASE_SECONDS,
+        cache_seconds=round(settings.cache_days * 24 * 3600),
+    )
+    models = Models(catalog=shared.catalog, blobs=shared.blobs, providers={provider: client}, paid=paid)
+    return (models.ask_model,)
 
 
 def provider_access(settings: Settings, endpoints: Endpoints, provider: str) -> tuple[str, str | None]:

@@ -30,6 +30,7 @@ OF_OUR_OWN: Final = (LookupError, TypeError, ValueError, AttributeError, Arithme
 _OF_ONE_MODEL: Final = frozenset(
     {
         "AuthenticationFailed",
+        "BillingUnclear",
         "ContextTooLong",
         "ProviderGarbled",
         "ProviderOverloaded",

@@ -20,6 +20,7 @@ class Question:
     step: StepPlan
     text: TextRef
     previous: BlobRef | None = None
+    cache: bool = True
 
 
 class Ladder:
@@ -76,6 +77,7 @@ class Ladder:
             text=question.text,
             previous=question.previous,
             draft=draft,
+            cache=question.cache,
         )
         summary = f"{question.step.name}{': ' if why else ''}{why} ({model})"
         reply = await call(request, summary=summary, queue=models_queue(model.provider))

@@ -15,6 +15,7 @@ from engross.contracts import (
     Outcome,
     Prepared,
     Reply,
+    ReplySource,
     ReplyStatus,
     RunRequest,
     RunResult,
@@ -72,7 +73,7 @@ class Run:
 
     async def ask(self, step: StepPlan, text: TextRef, previous: BlobRef | None = None) -> BlobRef:
         """One checked answer of `step`: the model's, or what the repair ladder made of it."""
-        question = Question(job=self._request.job, step=step, text=text, previous=previous)
+        question = Question(job=self._request.job, step=step, text=text, previous=previous, cache=self._request.cache)
         reply = await Ladder(question, self._note).climb()
         if reply.status is not ReplyStatus.VALID or reply.answer is None:
             raise failures.of_reply(reply)
@@ -158,5 +159,7 @@ class Run:
             prompt_version=last.prompt_version if last else "",
             calls=sum(reply.calls for reply in self._replies),
             repairs=self._repairs,
+            cached=sum(reply.source is ReplySource.CACHED for reply in self._replies),
+            maybe_billed=sum(reply.maybe_billed for reply in self._replies),
             problems=last.problems if last and last.status is ReplyStatus.INVALID else (),
         )

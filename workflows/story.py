@@ -2,8 +2,15 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
-from engross.contracts import Outcome, Prepared, Problem, Reply
+from engross.contracts import Outcome, Prepared, Problem, Reply, ReplySource
+
+_HOW: Final = {
+    ReplySource.CALLED: "asked",
+    ReplySource.RECOVERED: "asked (reply kept through a crash)",
+    ReplySource.CACHED: "kept reply of",
+}
 
 
 def details(prepared: Prepared | None, replies: Sequence[Reply], outcome: Outcome | None) -> str:
@@ -27,10 +34,12 @@ def details(prepared: Prepared | None, replies: Sequence[Reply], outcome: Outcom
 
 
 def _line(number: int, reply: Reply) -> str:
-    who = f"asked `{reply.model}`" if reply.calls else "mending by code"
+    by_code = not reply.calls and reply.source is not ReplySource.CACHED
+    who = "mending by code" if by_code else f"{_HOW[reply.source]} `{reply.model}`"
     problems = f" ({', '.join(map(str, reply.problems))})" if reply.problems else ""
     paid = f", {reply.usage.input_tokens:,} tokens in, {reply.usage.output_tokens:,} out, {money(reply.cost_usd)}"
-    return f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}"
+    lost = f", maybe billed {reply.maybe_billed} times more" if reply.maybe_billed else ""
+    return f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}{lost}"
 
 
 def money(cost: Decimal | None) -> str:

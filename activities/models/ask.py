@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 import structlog
 from pydantic import BaseModel
@@ -12,13 +13,14 @@ from activities.checks.answer import Checked, check_answer
 from activities.checks.drafts import Draft
 from activities.documents.canonical import CanonicalText
 from activities.metrics import MODEL_CALLS, MODEL_COST, MODEL_SECONDS, MODEL_TOKENS, MODEL_UNPRICED
+from activities.models.paid import Caller, Paid, PaidOnce
 from activities.models.prices import cost_of
 from activities.models.prompts import Prompt, build_prompt
 from activities.models.providers import ModelCall, Provider
 from activities.models.replies import RawReply
 from activities.ports import Blobs
 from engross.catalog import Catalog
-from engross.contracts import AskRequest, BlobRef, Problem, Reply, ReplyStatus, Usage
+from engross.contracts import AskRequest, BlobRef, Problem, Reply, ReplySource, ReplyStatus, Usage
 from engross.errors import ConfigurationError
 
 _log = structlog.get_logger(__name__)
@@ -35,44 +37,42 @@ class _Judged:
 class Models:
     """Holds the providers by name (`openai`, `anthropic`); does nothing but call them."""
 
-    def __init__(self, *, catalog: Catalog, blobs: Blobs, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, *, catalog: Catalog, blobs: Blobs, providers: Mapping[str, Provider], paid: PaidOnce) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._providers = providers
+        self._paid = paid
 
     @activity.defn
     async def ask_model(self, request: AskRequest) -> Reply:
-        """One paid call. Any reply is a value with its usage; only provider trouble is raised, by name."""
+        """One paid call, or its kept reply. Any reply is a value; only provider trouble is raised, by name."""
         provider = self._providers.get(request.model.provider)
         if provider is None:
             raise ConfigurationError(f"this worker has no key for {request.model.provider}; set it and restart")
         output = self._catalog.get(request.job).step(request.step.name).output
-        call = ModelCall(
+
+        async def call() -> RawReply:
+            return await provider.call(await self._model_call(request, output))
+
+        def is_answer(raw: RawReply) -> bool:
+            return raw.status is None and check_answer(output, raw.text).value is not None
+
+        started = time.monotonic()
+        paid = await self._paid.reply(request, _caller(), call, is_answer)
+        seconds = time.monotonic() - started
+        judged = await self._judge(paid.raw, output, request.text.tenant)
+        reply = _reply(request, paid, judged, seconds)
+        _account(request, reply, seconds)
+        return reply
+
+    async def _model_call(self, request: AskRequest, output: type[BaseModel]) -> ModelCall:
+        return ModelCall(
             model=request.model.model,
             prompt=await self._prompt(request),
             output=output,
             max_output_tokens=request.step.max_output_tokens,
             temperature=request.step.temperature,
         )
-        started = time.monotonic()
-        raw = await provider.call(call)
-        seconds = time.monotonic() - started
-        judged = await self._judge(raw, output, request.text.tenant)
-        reply = Reply(
-            status=judged.status,
-            step=request.step.name,
-            model=raw.model,
-            prompt_version=request.step.prompt_version,
-            answer=judged.answer,
-            draft=judged.draft,
-            problems=judged.problems,
-            usage=raw.usage or Usage(),
-            cost_usd=cost_of(request.model, raw.usage),
-            finish_reason=raw.finish_reason,
-            latency_ms=round(seconds * 1000),
-        )
-        _account(request, reply, seconds)
-        return reply
 
     async def _prompt(self, request: AskRequest) -> Prompt:
         instructions = (await self._blobs.get(request.step.prompt)).decode()
@@ -97,11 +97,58 @@ class Models:
         return _Judged(ReplyStatus.INVALID, draft=ref, problems=checked.problems)
 
 
+def _caller() -> Caller:
+    info = activity.info()
+    return Caller(
+        run=str(info.workflow_run_id), holder=f"{info.workflow_run_id}/{info.activity_id}", attempt=info.attempt
+    )
+
+
+def _reply(request: AskRequest, paid: Paid, judged: _Judged, seconds: float) -> Reply:
+    raw, is_free = paid.raw, paid.source is ReplySource.CACHED
+    return Reply(
+        status=judged.status,
+        step=request.step.name,
+        model=raw.model,
+        prompt_version=request.step.prompt_version,
+        answer=judged.answer,
+        draft=judged.draft,
+        problems=judged.problems,
+        usage=Usage() if is_free or raw.usage is None else raw.usage,
+        cost_usd=Decimal(0) if is_free else cost_of(request.model, raw.usage),
+        calls=0 if is_free else 1,
+        finish_reason=raw.finish_reason,
+        latency_ms=round(seconds * 1000),
+        source=paid.source,
+        maybe_billed=paid.maybe_billed,
+    )
+
+
 def _one_answer_only() -> Checked:
     return Checked(None, (Problem(field="", code="several_answers"),), ("Give exactly one answer, in one tool call.",))
 
 
 def _account(request: AskRequest, reply: Reply, seconds: float) -> None:
+    if reply.calls:
+        _count(request, reply, seconds)
+    _log.info(
+        "model call",
+        step=reply.step,
+        provider=request.model.provider,
+        model=reply.model,
+        status=reply.status.value,
+        finish_reason=reply.finish_reason,
+        input_tokens=reply.usage.input_tokens,
+        output_tokens=reply.usage.output_tokens,
+        cost_usd=None if reply.cost_usd is None else str(reply.cost_usd),
+        latency_ms=reply.latency_ms,
+        source=reply.source.value,
+        maybe_billed=reply.maybe_billed,
+        prompt_hash=reply.prompt_version,
+    )
+
+
+def _count(request: AskRequest, reply: Reply, seconds: float) -> None:
     provider, model = request.model.provider, request.model.model
     MODEL_CALLS.labels(provider, model, reply.status.value).inc()
     MODEL_SECONDS.labels(provider, model).observe(seconds)
@@ -112,16 +159,3 @@ def _account(request: AskRequest, reply: Reply, seconds: float) -> None:
         MODEL_UNPRICED.labels(provider, model).inc()
     else:
         MODEL_COST.labels(provider, model, request.job).inc(float(reply.cost_usd))
-    _log.info(
-        "model call",
-        step=reply.step,
-        provider=provider,
-        model=reply.model,
-        status=reply.status.value,
-        finish_reason=reply.finish_reason,
-        input_tokens=reply.usage.input_tokens,
-        output_tokens=reply.usage.output_tokens,
-        cost_usd=None if reply.cost_usd is None else str(reply.cost_usd),
-        latency_ms=reply.latency_ms,
-        prompt_hash=reply.prompt_version,
-    )

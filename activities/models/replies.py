@@ -2,13 +2,12 @@
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from anthropic.types import Message, TextBlock, ToolUseBlock
 from openai.types.chat import ChatCompletion, ChatCompletionMessageFunctionToolCall
 
-from engross.contracts import ReplyStatus, Usage
+from engross.contracts import Contract, ReplyStatus, Usage
 from engross.errors import ProviderGarbled
 
 _EARLY_ENDS: Final[dict[str, ReplyStatus]] = {
@@ -21,8 +20,7 @@ _EARLY_ENDS: Final[dict[str, ReplyStatus]] = {
 _CODE_BLOCK: Final = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class RawReply:
+class RawReply(Contract):
     """A reply before its content is judged. `status` is None while `text` still has to be checked as an answer.
 
     `usage` is None when the provider gave none; `used_tool` says whether the answer came as the tool call asked for.
@@ -48,7 +46,7 @@ def read_openai(raw: object) -> RawReply:
     early = _EARLY_ENDS.get(reason)
     return RawReply(
         status=early if early else ReplyStatus.REFUSED if message.refusal else _status_of(texts),
-        text=texts[0],
+        text=_storable(texts[0]),
         model=raw.model,
         finish_reason=reason,
         usage=_openai_usage(raw),
@@ -69,7 +67,7 @@ def read_anthropic(raw: object) -> RawReply:
     early = _EARLY_ENDS.get(reason)
     return RawReply(
         status=early if early else _status_of(texts),
-        text=texts[0],
+        text=_storable(texts[0]),
         model=raw.model,
         finish_reason=reason,
         usage=_anthropic_usage(raw),
@@ -86,6 +84,11 @@ def _status_of(texts: list[str]) -> ReplyStatus | None:
 def _unfence(content: str) -> str:
     block = _CODE_BLOCK.search(content)
     return (block.group(1) if block else content).strip()
+
+
+def _storable(text: str) -> str:
+    # Half characters, which UTF-8 can't hold, would keep a paid reply from being stored.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _openai_usage(raw: ChatCompletion) -> Usage | None:

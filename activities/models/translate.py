@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import anthropic
+import httpx2
 import openai
 
 from engross.errors import (
@@ -40,9 +41,13 @@ def translate(error: BaseException, provider: str) -> EngrossError:
         if isinstance(cause, openai.APIStatusError | anthropic.APIStatusError):
             return _of_status(cause, provider)
         if isinstance(cause, openai.APITimeoutError | anthropic.APITimeoutError | TimeoutError):
+            if isinstance(cause.__cause__, httpx2.ConnectTimeout):
+                return ProviderUnreachable(f"no connection to {provider}")
             return ProviderTimeout(f"{provider} did not answer in time; the call may have been billed")
         if isinstance(cause, openai.APIConnectionError | anthropic.APIConnectionError):
-            return ProviderUnreachable(f"no connection to {provider}, or it broke")
+            if isinstance(cause.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
+                return ProviderUnreachable(f"no connection to {provider}")
+            return ProviderUnreachable(f"the connection to {provider} broke in mid-call", maybe_billed=True)
     return ProviderGarbled(f"{provider} answered with something other than its protocol ({type(cause).__name__})")
 
 

@@ -109,6 +109,9 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs and print how they ended.")] = False,
     as_json: Json = False,
     again: Annotated[bool, typer.Option("--again", help="Run again, even if equal work is done.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Run again, and ask the models even where their replies are kept.")
+    ] = False,
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=256, help="Documents at a time.")] = 8,
 ) -> None:
     """Submit documents to a job. Equal work is joined, not paid twice.
@@ -118,7 +121,15 @@ def submit(
     from starters.cli import submit
 
     code = submit.submit(
-        load_settings(), job, paths, tenant=tenant, again=again, wait=wait, at_once=at_once, as_json=as_json
+        load_settings(),
+        job,
+        paths,
+        tenant=tenant,
+        again=again,
+        cache=not no_cache,
+        wait=wait,
+        at_once=at_once,
+        as_json=as_json,
     )
     raise typer.Exit(code)
 
@@ -184,3 +195,21 @@ def cancel(run: Run) -> None:
     from starters.cli import show
 
     raise typer.Exit(show.cancel(load_settings(), run))
+
+
+# --- kept replies -----------------------------------------------------------------------------------------------
+
+
+cache = typer.Typer(help="Replies that are kept so that equal requests are paid for once.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+
+
+@cache.command("clear")
+def clear_cache(
+    job: Annotated[str, typer.Option("--job", help="The job whose kept replies to forget.")],
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only those of this tenant.")] = None,
+) -> None:
+    """Forget kept replies of a job; its next runs ask the models again."""
+    from starters.cli import cache
+
+    raise typer.Exit(cache.clear(load_settings(), job=job, tenant=tenant))

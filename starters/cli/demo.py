@@ -42,7 +42,9 @@ def demo(settings: Settings) -> ExitCode:
 def _samples(settings: Settings) -> list[Item]:
     catalog = load_catalog(settings.jobs_path)
     return [
-        Item(job=job, tenant=_TENANT, document=Found(sample)) for job in _JOBS for sample in catalog.get(job).samples()
+        Item(job=job, tenant=_TENANT, document=Found(sample), cache=False)
+        for job in _JOBS
+        for sample in catalog.get(job).samples()
     ]
 
 
@@ -57,7 +59,7 @@ async def _show(settings: Settings, items: Sequence[Item]) -> ExitCode:
                     reports.append(result.model_copy(update={"document": item.document.path.name}))
                 advance()
 
-            await submit_all(client, items, again=True, wait=True, at_once=_AT_ONCE, finished=finished)
+            await submit_all(client, items, wait=True, at_once=_AT_ONCE, finished=finished)
         seconds = time.monotonic() - began
         for job in _JOBS:
             for report in sorted((each for each in reports if each.job == job), key=lambda each: each.document):

@@ -12,11 +12,13 @@ from starters.reports import RunReport, Submitted, refusal
 
 @dataclass(frozen=True)
 class Item:
-    """One document to put through `job`."""
+    """One document to put through `job`; `again` and `cache` as in `Client.submit`."""
 
     job: str
     tenant: str
     document: Found
+    again: bool = False
+    cache: bool = True
 
     @property
     def name(self) -> str:
@@ -27,9 +29,7 @@ class Item:
 Finished = Callable[[Item, Submitted | RunReport], None]
 
 
-async def submit_all(
-    client: Client, items: Iterable[Item], *, again: bool, wait: bool, at_once: int, finished: Finished
-) -> None:
+async def submit_all(client: Client, items: Iterable[Item], *, wait: bool, at_once: int, finished: Finished) -> None:
     """Submits `items`, `at_once` at a time, and calls `finished` with each result as it comes.
 
     The result is a `RunReport` when it was waited for or refused, else a `Submitted`. Errors that are not a single
@@ -39,7 +39,7 @@ async def submit_all(
 
     async def lane() -> None:
         for item in left:
-            finished(item, await _one(client, item, again=again, wait=wait))
+            finished(item, await _one(client, item, wait=wait))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -51,11 +51,13 @@ async def submit_all(
         raise (named or failures.exceptions)[0] from None
 
 
-async def _one(client: Client, item: Item, *, again: bool, wait: bool) -> Submitted | RunReport:
+async def _one(client: Client, item: Item, *, wait: bool) -> Submitted | RunReport:
     try:
         if item.document.problem is not None:
             raise item.document.problem
-        submitted = await client.submit(item.job, item.document.path, tenant=item.tenant, again=again)
+        submitted = await client.submit(
+            item.job, item.document.path, tenant=item.tenant, again=item.again, cache=item.cache
+        )
         result = await client.wait(submitted.run_id) if wait else submitted
     except (DocumentError, InvalidRequest) as error:
         return refusal(error, job=item.job, tenant=item.tenant, document=item.name)

@@ -29,16 +29,19 @@ def submit(
     *,
     tenant: str,
     again: bool,
+    cache: bool,
     wait: bool,
     at_once: int,
     as_json: bool,
 ) -> ExitCode:
     """Submits what `paths` name and prints run ids, or with `wait` how each document ended."""
     usable_job(load_catalog(settings.jobs_path), job, tenant)  # known to be wrong before anything is asked
-    items = [Item(job=job, tenant=tenant, document=document) for document in find_documents(paths)]
+    items = [
+        Item(job=job, tenant=tenant, document=document, again=again, cache=cache) for document in find_documents(paths)
+    ]
     reports: list[RunReport] = []
     try:
-        run(_submit(settings, items, reports, again=again, wait=wait, at_once=at_once, as_json=as_json))
+        run(_submit(settings, items, reports, wait=wait, at_once=at_once, as_json=as_json))
     except KeyboardInterrupt:
         note("engross: interrupted; runs that were started go on: see them with `engross list`")
         return ExitCode.INTERRUPTED
@@ -52,7 +55,6 @@ async def _submit(
     items: Sequence[Item],
     reports: list[RunReport],
     *,
-    again: bool,
     wait: bool,
     at_once: int,
     as_json: bool,
@@ -67,7 +69,7 @@ async def _submit(
                 _show(result, as_json=as_json)
                 advance()
 
-            await submit_all(client, items, again=again, wait=wait, at_once=at_once, finished=finished)
+            await submit_all(client, items, wait=wait, at_once=at_once, finished=finished)
         if hint is not None:
             hint.cancel()
 

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from activities.documents.canonical import CanonicalText, canonical
+from activities.guards.completions import Busy, CompletionKey, Found, Granted
 from engross.contracts import BlobRef, StoreRequest
 
 
@@ -39,6 +40,33 @@ class PlainParsers:
     async def repair_json(self, text: str) -> str | None:
         self.asked.append(text)
         return self.repaired
+
+
+class MemoryCompletions:
+    """A completion store in a dict: replies by key, and who holds an intent."""
+
+    def __init__(self) -> None:
+        self.replies: dict[str, bytes] = {}
+        self.intents: dict[str, tuple[str, int]] = {}
+
+    async def begin(self, key: CompletionKey, holder: str) -> Found | Granted | Busy:
+        if key.name in self.replies:
+            return Found(self.replies[key.name])
+        other, resends = self.intents.get(key.name, ("", -1))
+        if other not in {"", holder}:
+            return Busy(0.01)
+        self.intents[key.name] = (holder, resends + 1)
+        return Granted(holder, resends + 1)
+
+    async def renew(self, key: CompletionKey, token: str) -> bool:
+        return True
+
+    async def finish(self, key: CompletionKey, token: str, reply: bytes, *, ttl_seconds: int) -> bool:
+        self.replies.setdefault(key.name, reply)
+        return True
+
+    async def abandon(self, key: CompletionKey, token: str) -> None:
+        del self.intents[key.name]
 
 
 class MemoryResults:

@@ -51,7 +51,7 @@ def test_the_same_document_is_paid_for_once(engross: Engross) -> None:
     [second] = engross.submit("receipt", sample)
     assert second == first
     assert engross.calls() == []
-    [again] = engross.submit("receipt", sample, "--again")
+    [again] = engross.submit("receipt", sample, "--no-cache")
     assert again["run_id"] != first["run_id"]
     assert len(engross.calls()) == 1
 
@@ -72,7 +72,22 @@ def test_a_job_outside_the_checkout_runs_its_steps_in_order(engross: Engross, sl
 
 def test_an_outage_of_one_provider_moves_on_to_the_next(engross: Engross, slip: str) -> None:
     engross.script({"kind": "error", "status": 529, "times": 2})
-    [report] = engross.submit("slip", slip, "--again")
+    [report] = engross.submit("slip", slip, "--no-cache")
     assert (report["outcome"], report["calls"]) == ("done", 2)
     paths = [call["path"] for call in engross.calls()]
     assert paths == ["/v1/chat/completions"] * 2 + ["/v1/messages", "/v1/chat/completions"]
+
+
+def test_equal_requests_cost_nothing_until_the_cache_is_cleared(engross: Engross, slip: str) -> None:
+    engross.submit("slip", slip)
+    engross.script()
+    [again] = engross.submit("slip", slip, "--again")
+    assert (again["outcome"], again["calls"], again["cost_usd"]) == ("done", 0, 0)
+    assert engross.calls() == []
+    other = engross.submit("slip", slip, "--tenant", "other")
+    assert [report["calls"] for report in other] == [2]
+    cleared = engross("cache", "clear", "--job", "slip", "--tenant", "default")
+    assert cleared.returncode == 0
+    assert int(cleared.stdout.split()[0]) >= 2
+    [paid_again] = engross.submit("slip", slip, "--again")
+    assert paid_again["calls"] == 2

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import pytest
 
 from engross.catalog import load_catalog
@@ -32,7 +33,7 @@ def until(what: Callable[[], object], seconds: float = 30) -> None:
 
 def test_the_samples_come_out_over_this_wire_too(engross_anthropic: Engross) -> None:
     engross_anthropic.script()
-    [report] = engross_anthropic.submit("invoice", INVOICE, "--again")
+    [report] = engross_anthropic.submit("invoice", INVOICE, "--no-cache")
     assert report["outcome"] == "done", report
     assert {call["path"] for call in engross_anthropic.calls()} == {"/v1/messages"}
 
@@ -40,13 +41,28 @@ def test_the_samples_come_out_over_this_wire_too(engross_anthropic: Engross) -> 
 def test_a_worker_killed_in_mid_call_loses_nothing(engross_anthropic: Engross) -> None:
     engross = engross_anthropic
     engross.script({"kind": "slow", "seconds": 30})
-    submitted = engross("submit", "receipt", RECEIPT, "--again", "--json")
+    submitted = engross("submit", "receipt", RECEIPT, "--no-cache", "--json")
     run_id = json.loads(submitted.stdout)["run_id"]
     until(engross.calls)
     os.kill(engross.worker_pid(), signal.SIGKILL)
     assert engross("up", "--detach").returncode == 0
     until(lambda: '"outcome": "done"' in engross("result", run_id, "--json").stdout, seconds=60)
     assert len(engross.calls()) == 2  # the one in flight at the kill, and its one successor
+
+
+def test_a_worker_that_dies_after_the_reply_finds_it_kept(engross_anthropic: Engross) -> None:
+    engross = engross_anthropic
+    document = engross.folder / "dying.txt"
+    document.write_text("Total: 12.50")
+    engross.script()
+    run_id = json.loads(engross("submit", "dying", str(document), "--json").stdout)["run_id"]
+    worker = psutil.Process(engross.worker_pid())
+    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    assert engross("up", "--detach").returncode == 0
+    until(lambda: '"outcome": "done"' in engross("result", run_id, "--json").stdout, seconds=60)
+    report = json.loads(engross("result", run_id, "--json").stdout)
+    assert (report["calls"], len(engross.calls())) == (1, 1)
+    assert '"source": "recovered"' in engross.log()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +90,7 @@ def test_each_fault_has_its_declared_end(
     error: str | None,
 ) -> None:
     engross_anthropic.script(*faults)
-    [report] = engross_anthropic.submit("receipt", RECEIPT, "--again")
+    [report] = engross_anthropic.submit("receipt", RECEIPT, "--no-cache")
     found = (report["outcome"], report["calls"], report["repairs"], (report["error"] or {}).get("type"))
     assert found == (outcome, calls, repairs, error)
     assert len(engross_anthropic.calls()) == max(calls, 1) + sum(

@@ -1,0 +1,66 @@
+"""The way to Redis, and to the completion store in it."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from activities.guards.completions import Completions
+from activities.guards.durability import check_durability
+from engross.errors import ConfigurationError, ServiceUnavailable
+from engross.settings import Settings
+
+LEASE_SECONDS: Final = 15.0
+_REDIS_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def open_redis(settings: Settings, url: str) -> AsyncIterator[redis.Redis]:
+    """A client for what must not be lost. Raises `ServiceUnavailable` or `ConfigurationError` with the fix."""
+    # No retries inside the library: after a freeze it can apply one command twice.
+    pool = redis.BlockingConnectionPool.from_url(
+        url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
+    client = redis.Redis.from_pool(pool)
+    try:
+        try:
+            await client.ping()
+        except RedisError as error:
+            raise ServiceUnavailable(
+                f"Redis does not answer ({type(error).__name__}): run `engross up`, or correct ENGROSS_REDIS_URL"
+            ) from None
+        if not settings.redis_unchecked:
+            await check_durability(client)
+        yield client
+    finally:
+        await client.aclose()
+
+
+def open_completions(settings: Settings, client: redis.Redis) -> Completions:
+    """The completion store in that Redis."""
+    return Completions(client, secret=completion_secret(settings), lease_seconds=LEASE_SECONDS)
+
+
+def completion_secret(settings: Settings) -> bytes:
+    """What signs kept replies. With the embedded Redis it is made once and kept beside its data."""
+    if settings.secret is not None:
+        return settings.secret.get_secret_value().encode()
+    if settings.redis_url is not None:
+        raise ConfigurationError(
+            "ENGROSS_REDIS_URL is set, so ENGROSS_SECRET must be too: 32 random characters, the same for all workers"
+        )
+    file = settings.home / "secret"
+    if not file.exists():
+        own = file.with_name(f"secret.{os.getpid()}")
+        own.touch(mode=0o600)
+        own.write_text(secrets.token_hex(32))
+        with suppress(FileExistsError):  # another worker was quicker
+            os.link(own, file)
+        own.unlink()
+    return file.read_bytes()
