@@ -13,4 +13,6 @@ MODEL_UNPRICED: Final = Counter("engross_model_unpriced_calls", "Replies whose p
 MODEL_SECONDS: Final = Histogram("engross_model_seconds", "Time of a call", ("provider", "model"), buckets=_SECONDS)
 COMPLETIONS_SERVED: Final = Counter("engross_completions_served", "Replies that needed no call", ("source",))
 COMPLETIONS_UNSTORED: Final = Counter("engross_completions_unstored", "Paid replies that Redis could not keep")
+POSTPONED: Final = Counter("engross_calls_postponed", "Calls that had to wait their turn", ("provider", "why"))
+CIRCUIT_OPENED: Final = Counter("engross_circuit_opened", "Times a provider's circuit opened", ("provider",))
 EXTRACTION_SECONDS: Final = Histogram("engross_extraction_seconds", "Time to read a document", buckets=_SECONDS)

@@ -168,6 +168,22 @@ class ContextTooLong(ProviderError):
     """The request is larger than the model's window."""
 
 
+class Postponed(EngrossError):
+    """Not tried yet: the workflow waits `seconds` on a timer, which holds no worker, and asks again."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LimitReached(Postponed):
+    """The requests or tokens per minute of a model or tenant are used up."""
+
+
+class CircuitOpen(Postponed):
+    """The provider has failed so often that only a probe now and then is let through."""
+
+
 class CallInFlight(EngrossError):
     """Another run is making the very same call; its reply will serve both."""
 

@@ -1,6 +1,7 @@
-"""Routes: ordered lists of models, by hand or by tier."""
+"""Routes and limits as people write them in settings and jobs."""
 
-from typing import Final, Literal
+import re
+from typing import Final, Literal, NamedTuple
 
 from engross.contracts import ModelRef
 from engross.names import PROVIDERS
@@ -19,3 +20,25 @@ def parse_route(text: str) -> tuple[ModelRef, ...]:
             raise ValueError(f"write it as {forms}, or several with commas between")
         route.append(ModelRef(provider=provider, model=model))
     return tuple(route)
+
+
+class Rates(NamedTuple):
+    """What a model may be asked a minute; None is no limit."""
+
+    requests: int | None = None
+    tokens: int | None = None
+
+
+_RATES: Final = re.compile(r"(?P<name>[^=,\s]+)=(?:(?P<requests>[1-9]\d*)r)?/?(?:(?P<tokens>[1-9]\d*)t)?")
+
+
+def parse_limits(text: str) -> dict[str, Rates]:
+    """`openai=500r/200000t,anthropic:claude-haiku-4-5=50r` by name; ValueError with the expected form otherwise."""
+    limits = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        match = _RATES.fullmatch(part)
+        name = match["name"] if match else ""
+        if not match or name.partition(":")[0] not in PROVIDERS or not (match["requests"] or match["tokens"]):
+            raise ValueError(f"{part!r}: write it as openai=500r/200000t or openai:<model>=100r, several with commas")
+        limits[name] = Rates(*(int(match[kind]) if match[kind] else None for kind in ("requests", "tokens")))
+    return limits

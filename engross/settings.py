@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from engross.contracts import ModelRef
 from engross.errors import ConfigurationError
 from engross.names import PROVIDERS
-from engross.routes import TIERS, Tier, parse_route
+from engross.routes import TIERS, Tier, parse_limits, parse_route
 
 PREFIX: Final = "ENGROSS_"
 STAND_IN: Final = "stand-in"
@@ -90,6 +90,11 @@ class Settings(BaseSettings):
 
     # Limits
     max_document_mb: int = Field(50, ge=1, le=2048, description="Largest document, in MB")
+    limits: str = Field(
+        "",
+        description="Per minute, shared by all workers: openai=500r/200000t,openai:gpt-4.1=100r (r requests, t tokens)",
+    )
+    tenant_tokens_per_minute: int | None = Field(None, ge=1, description="Tokens a minute that one tenant may use")
     parsers: int = Field(2, ge=1, le=64, description="Parser processes a worker keeps warm")
     parser_seconds: float = Field(
         60, gt=0, le=3600, description="Time to read one document before its parser is killed"
@@ -111,6 +116,12 @@ class Settings(BaseSettings):
     @classmethod
     def _split_folders(cls, value: Any) -> Any:
         return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("limits")
+    @classmethod
+    def _limits_have_numbers(cls, value: str) -> str:
+        parse_limits(value)
+        return value
 
     @field_validator("model", "tier_low", "tier_medium", "tier_high")
     @classmethod

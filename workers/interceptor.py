@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from engross.errors import EngrossError, ExtractionCrashed, RateLimited
+from engross.errors import EngrossError, ExtractionCrashed, Postponed, RateLimited
 
 _CRASHES_BEFORE_GIVING_UP: Final = 2
 _JITTER: Final = 0.25
@@ -60,6 +60,7 @@ def as_failure(error: EngrossError, attempt: int) -> ApplicationError:
     poisonous = isinstance(error, ExtractionCrashed) and attempt >= _CRASHES_BEFORE_GIVING_UP
     return ApplicationError(
         str(error),
+        *([error.seconds] if isinstance(error, Postponed) else []),
         type=error.type,
         non_retryable=poisonous or not error.retryable,
         next_retry_delay=_wait(error.retry_after) if isinstance(error, RateLimited) else None,

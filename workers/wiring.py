@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from activities.checks.repair import Repairs
 from activities.documents.pool import ParserPool
-from activities.guards.completions import Completions
+from activities.guards.breaker import Breaker
+from activities.guards.limits import Limit, Limits
 from activities.prepare import Preparation
 from activities.sources import Sources
 from activities.storage.blobs import BlobStore
@@ -21,6 +22,7 @@ from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError
 from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
+from engross.routes import parse_limits
 from engross.settings import Settings
 from workers.redis_access import LEASE_SECONDS, open_completions, open_redis
 from workflows.chain import Chain
@@ -72,8 +74,7 @@ async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) 
                 activities[queue] = _document_activities(settings, catalog, blobs, results, parsers)
             else:
                 provider = queue.removeprefix(models_queue(""))
-                paid = open_completions(settings, cache)
-                shared = _Shared(settings, endpoints, catalog, blobs, paid)
+                shared = _Shared(settings, endpoints, catalog, blobs, cache)
                 activities[queue] = _model_activities(shared, provider, stack)
         yield Wiring(catalog=catalog, blobs=blobs, results=results, redis=cache, activities=activities)
 
@@ -111,12 +112,13 @@ class _Shared:
     endpoints: Endpoints
     catalog: Catalog
     blobs: BlobStore
-    completions: Completions
+    redis: redis.Redis
 
 
 def _model_activities(shared: _Shared, provider: str, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
     # Provider libraries take seconds to import and hold the keys: only workers that call models load them.
     from activities.models.ask import Models
+    from activities.models.guarded import Guarded
     from activities.models.paid import PaidOnce
     from activities.models.providers import AnthropicProvider, OpenAIProvider
 
@@ -133,12 +135,22 @@ def _model_activities(shared: _Shared, provider: str, stack: AsyncExitStack) -> 
         for step in job.steps:
             step.output.model_json_schema()
     paid = PaidOnce(
-        shared.completions,
+        open_completions(settings, shared.redis),
         seconds=seconds,
         lease_seconds=LEASE_SECONDS,
         cache_seconds=round(settings.cache_days * 24 * 3600),
     )
-    models = Models(catalog=shared.catalog, blobs=shared.blobs, providers={provider: client}, paid=paid)
+    guarded = Guarded(
+        limits=Limits(
+            shared.redis,
+            {name: Limit(*rates) for name, rates in parse_limits(settings.limits).items()},
+            tenant_tokens_per_minute=settings.tenant_tokens_per_minute,
+        ),
+        breaker=Breaker(shared.redis, probe_seconds=seconds + LEASE_SECONDS),
+    )
+    models = Models(
+        catalog=shared.catalog, blobs=shared.blobs, providers={provider: client}, paid=paid, guarded=guarded
+    )
     return (models.ask_model,)
 
 

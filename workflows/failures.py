@@ -1,5 +1,6 @@
 """Names for what ends a run early: from replies that are no answer, and from steps that gave up."""
 
+from datetime import timedelta
 from typing import Final
 
 from temporalio import exceptions
@@ -31,6 +32,7 @@ _OF_ONE_MODEL: Final = frozenset(
     {
         "AuthenticationFailed",
         "BillingUnclear",
+        "CircuitOpen",
         "ContextTooLong",
         "ProviderGarbled",
         "ProviderOverloaded",
@@ -47,6 +49,14 @@ def another_model_may_help(error: ActivityError) -> bool:
     """Whether the route goes on after this failure. Refusals don't: they go to a person."""
     info = None if is_cancelled_exception(error) else describe(error)
     return info is not None and info.type in _OF_ONE_MODEL
+
+
+def postponed(error: ActivityError) -> tuple[str, timedelta] | None:
+    """Why a call must wait and how long; None when it failed for another reason."""
+    cause = error.cause
+    if isinstance(cause, ApplicationError) and cause.type in {"LimitReached", "CircuitOpen"} and cause.details:
+        return cause.type, timedelta(seconds=max(1.0, float(cause.details[0])))
+    return None
 
 
 def named(kind: str, message: str) -> ApplicationError:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
 from engross.contracts import AskRequest, BlobRef, ModelRef, RepairRequest, Reply, ReplyStatus, StepPlan, TextRef
@@ -10,6 +11,9 @@ from engross.names import models_queue
 from workflows import failures, steps, story
 
 _INVALID = ReplyStatus.INVALID
+# With circuits that stay open for 30 s, then twice as long each time up to 10 minutes: about half an hour.
+_OUTAGE_WAITS = 6
+_JITTER = 0.25
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,27 @@ class Ladder:
             cache=question.cache,
         )
         summary = f"{question.step.name}{': ' if why else ''}{why} ({model})"
-        reply = await call(request, summary=summary, queue=models_queue(model.provider))
+        reply = await self._ask_in_turn(request, call, summary)
         self._note(reply, bool(why))
         return reply
+
+    async def _ask_in_turn(self, request: AskRequest, call: steps.AskStep, summary: str) -> Reply:
+        """Waits on timers while limits or an open circuit say so. The last model of a route waits out an outage."""
+        openings = 0
+        while True:
+            try:
+                return await call(request, summary=summary, queue=models_queue(request.model.provider))
+            except ActivityError as error:
+                waiting = failures.postponed(error)
+                if waiting is None:
+                    raise
+                why, time = waiting
+                openings += why == "CircuitOpen"
+                if openings > _OUTAGE_WAITS or (openings and call is not steps.ask_model):
+                    raise
+                # A little more than asked, each run its own, so that those who wait don't come back together.
+                time *= 1 + _JITTER * workflow.random().random()
+                await workflow.sleep(time, summary=f"{why}: {request.model} again in {time.total_seconds():.0f} s")
 
     async def _fix(self, reply: Reply) -> Reply:
         question = self._question

@@ -13,10 +13,11 @@ from activities.checks.answer import Checked, check_answer
 from activities.checks.drafts import Draft
 from activities.documents.canonical import CanonicalText
 from activities.metrics import MODEL_CALLS, MODEL_COST, MODEL_SECONDS, MODEL_TOKENS, MODEL_UNPRICED
+from activities.models.guarded import Guarded
 from activities.models.paid import Caller, Paid, PaidOnce
 from activities.models.prices import cost_of
 from activities.models.prompts import Prompt, build_prompt
-from activities.models.providers import ModelCall, Provider
+from activities.models.providers import ModelCall, Provider, most_tokens
 from activities.models.replies import RawReply
 from activities.ports import Blobs
 from engross.catalog import Catalog
@@ -37,11 +38,14 @@ class _Judged:
 class Models:
     """Holds the providers by name (`openai`, `anthropic`); does nothing but call them."""
 
-    def __init__(self, *, catalog: Catalog, blobs: Blobs, providers: Mapping[str, Provider], paid: PaidOnce) -> None:
+    def __init__(
+        self, *, catalog: Catalog, blobs: Blobs, providers: Mapping[str, Provider], paid: PaidOnce, guarded: Guarded
+    ) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._providers = providers
         self._paid = paid
+        self._guarded = guarded
 
     @activity.defn
     async def ask_model(self, request: AskRequest) -> Reply:
@@ -51,14 +55,23 @@ class Models:
             raise ConfigurationError(f"this worker has no key for {request.model.provider}; set it and restart")
         output = self._catalog.get(request.job).step(request.step.name).output
 
+        caller = _caller()
+
         async def call() -> RawReply:
-            return await provider.call(await self._model_call(request, output))
+            asked = await self._model_call(request, output)
+            return await self._guarded.call(
+                request.model,
+                tenant=request.text.tenant,
+                tokens=most_tokens(asked),
+                reservation=f"{caller.holder}/{caller.attempt}",
+                call=lambda: provider.call(asked),
+            )
 
         def is_answer(raw: RawReply) -> bool:
             return raw.status is None and check_answer(output, raw.text).value is not None
 
         started = time.monotonic()
-        paid = await self._paid.reply(request, _caller(), call, is_answer)
+        paid = await self._paid.reply(request, caller, call, is_answer)
         seconds = time.monotonic() - started
         judged = await self._judge(paid.raw, output, request.text.tenant)
         reply = _reply(request, paid, judged, seconds)

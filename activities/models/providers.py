@@ -37,6 +37,12 @@ class ModelCall:
     temperature: float
 
 
+def most_tokens(call: ModelCall) -> int:
+    """An upper estimate of what a call can use: three characters a token for the input, and the whole output limit."""
+    characters = len(call.prompt.system) + len(call.prompt.user) + len(str(call.output.model_json_schema()))
+    return characters // 3 + call.max_output_tokens
+
+
 class Provider(Protocol):
     """Makes one call. Raises a named `ProviderError` or `InvalidRequest`; everything else is a reply."""
 

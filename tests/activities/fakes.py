@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from activities.documents.canonical import CanonicalText, canonical
+from activities.guards.breaker import Permit
 from activities.guards.completions import Busy, CompletionKey, Found, Granted
 from engross.contracts import BlobRef, StoreRequest
 
@@ -67,6 +68,42 @@ class MemoryCompletions:
 
     async def abandon(self, key: CompletionKey, token: str) -> None:
         del self.intents[key.name]
+
+
+@dataclass
+class OpenLimits:
+    """Lets everything through after `wait` seconds; keeps what it was told."""
+
+    wait: float = 0.0
+    settled: list[int] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+
+    async def reserve(self, *, provider: str, model: str, tenant: str, tokens: int, reservation: str) -> float:
+        return self.wait
+
+    async def settle(self, *, provider: str, model: str, tenant: str, reservation: str, tokens: int) -> None:
+        self.settled.append(tokens)
+
+    async def pause(self, *, provider: str, model: str, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+@dataclass
+class OpenCircuit:
+    """Gives a permit, or the seconds to wait; keeps the outcomes."""
+
+    wait: float = 0.0
+    outcomes: list[str] = field(default_factory=list)
+
+    async def allow(self, provider: str) -> Permit | float:
+        return self.wait or Permit(probe=False, token="t")
+
+    async def success(self, provider: str, permit: Permit) -> None:
+        self.outcomes.append("success")
+
+    async def failure(self, provider: str, permit: Permit) -> bool:
+        self.outcomes.append("failure")
+        return True
 
 
 class MemoryResults:

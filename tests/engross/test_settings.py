@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engross.errors import ConfigurationError
+from engross.routes import parse_limits
 from engross.settings import Settings, load_settings, variable
 
 
@@ -50,6 +51,9 @@ def test_standard_variables_choose_the_provider(
         ({"ENGROSS_MODEL": "gpt-4.1"}, "ENGROSS_MODEL: write it as openai:<model>"),
         ({"ENGROSS_PARSERS": "many"}, "ENGROSS_PARSERS"),
         ({"ENGROSS_REDIS_PORT": "70000"}, "ENGROSS_REDIS_PORT"),
+        ({"ENGROSS_LIMITS": "openai=fast"}, "ENGROSS_LIMITS: 'openai=fast': write it as"),
+        ({"ENGROSS_LIMITS": "other=5r"}, "ENGROSS_LIMITS"),
+        ({"ENGROSS_LIMITS": "openai="}, "ENGROSS_LIMITS"),
         ({"OPENAI_BASE_URL": "http://x/v1"}, "ENGROSS_MODEL must say which model"),
     ],
 )
@@ -77,6 +81,15 @@ def test_tiers_have_routes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None
         "low": ["openai:a"],
         "medium": ["openai:a"],
         "high": ["anthropic:claude-sonnet-4-5", "openai:gpt-4.1"],
+    }
+
+
+def test_limits_are_by_provider_or_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch, ENGROSS_LIMITS="openai=500r/200000t, openai:gpt-4.1=9t,anthropic=5r")
+    assert parse_limits(settings.limits) == {
+        "openai": (500, 200_000),
+        "openai:gpt-4.1": (None, 9),
+        "anthropic": (5, None),
     }
 
 

@@ -4,7 +4,6 @@ Only add to the folder: a history that no longer replays is a deploy that would 
 what to do then).
 """
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +15,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from engross.contracts import ReplyStatus
 from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from starters.running import run
 from tests.conftest import BIN
 from tests.workflows.fakes import ScriptedActivities, reply, step
-from tests.workflows.test_chain import REQUEST, workers
+from tests.workflows.test_chain import REQUEST, must_wait, workers
 from workers.search_attributes import add_search_attributes
 
 FOLDER: Final = Path(__file__).parent / "histories"
@@ -39,6 +39,7 @@ def scripts() -> dict[str, ScriptedActivities]:
         "truncated": ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED)] * 2),
         "truncated-once": ScriptedActivities(replies=[reply(ReplyStatus.TRUNCATED), reply()]),
         "moved-on": ScriptedActivities(replies=[unusable, reply()], steps=[step(models=("first", "second"))]),
+        "waited": ScriptedActivities(replies=[must_wait("LimitReached", 1), must_wait("CircuitOpen", 1), reply()]),
         "invalid-twice": ScriptedActivities(replies=[reply(_INVALID)] * 4, steps=[step(models=("first", "second"))]),
         "unreadable": ScriptedActivities(prepare_error=encrypted),
     }
@@ -65,4 +66,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -277,3 +277,41 @@ async def test_a_cancellation_that_comes_while_storing_comes_too_late(environmen
         fakes.may_store.set()
         assert (await handle.result()).outcome is Outcome.DONE
     assert [request.result.outcome for request in fakes.stored] == [Outcome.DONE]
+
+
+def must_wait(kind: str, seconds: float) -> ApplicationError:
+    return ApplicationError("not yet", seconds, type=kind, non_retryable=True)
+
+
+async def timers(client: Client, run_id: str) -> list[float]:
+    """The durations of a run's timers, in seconds."""
+    history = await client.get_workflow_handle(run_id).fetch_history()
+    started = [e.timer_started_event_attributes for e in history.events if e.HasField("timer_started_event_attributes")]
+    return [attributes.start_to_fire_timeout.ToTimedelta().total_seconds() for attributes in started]
+
+
+async def test_a_run_waits_for_its_turn_on_a_timer_for_as_long_as_it_takes(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[*(must_wait("LimitReached", 40) for _ in range(20)), reply()])
+    result = await run(environment.client, fakes, run_id="in-turn")
+    assert (result.outcome, result.calls, result.repairs) == (Outcome.DONE, 1, 0)
+    waits = await timers(environment.client, "in-turn")
+    assert len(waits) == 20
+    assert all(40 <= wait <= 50 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+async def test_an_outage_moves_on_at_once_where_there_is_another_model(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(
+        replies=[must_wait("CircuitOpen", 30), reply()], steps=[step(models=("first", "second"))]
+    )
+    await run(environment.client, fakes, run_id="moved-on")
+    assert models(fakes) == ["first", "second"]
+    assert await timers(environment.client, "moved-on") == []
+
+
+async def test_the_last_model_waits_out_an_outage_but_not_for_ever(environment: WorkflowEnvironment) -> None:
+    over = ScriptedActivities(replies=[*(must_wait("CircuitOpen", 30) for _ in range(6)), reply()])
+    assert (await run(environment.client, over, run_id="waited-out")).outcome is Outcome.DONE
+    lasting = ScriptedActivities(replies=[must_wait("CircuitOpen", 30) for _ in range(20)])
+    assert (await failure(environment.client, lasting)).type == "CircuitOpen"
+    assert len(lasting.asked) == 7
