@@ -204,6 +204,7 @@ class Reply(Contract):
     latency_ms: int = 0
     source: ReplySource = ReplySource.CALLED
     maybe_billed: int = 0
+    asked: ModelRef | None = None
 
 
 class AskRequest(Contract):
@@ -265,13 +266,32 @@ class RunResult(Contract):
     maybe_billed: int = 0
 
 
+class Spent(Contract):
+    """One reply in the accounts: what was asked of which model (`openai:gpt-4.1-mini`), and what it cost."""
+
+    step: str
+    model: str
+    status: ReplyStatus
+    source: ReplySource
+    calls: int
+    usage: Usage
+    cost_usd: Decimal | None
+    maybe_billed: int = 0
+
+
 class StoreRequest(Contract):
-    """Input of `store_answer`. `started_at` (UTC, ISO 8601) tells a newer run of the same id from an older."""
+    """Input of `store_answer`. `started_at` (UTC, ISO 8601) tells a newer run of the same id from an older.
+
+    `attempt` is Temporal's own id of this run; `spent` has every reply that a model gave, in order, for the accounts:
+    money that was spent stays spent when a later run of the same id replaces the row.
+    """
 
     result: RunResult
     started_at: str
     document_name: str = ""
     document: BlobRef | None = None
+    attempt: str = ""
+    spent: tuple[Spent, ...] = ()
 
 
 class Stored(Contract):

@@ -19,6 +19,7 @@ from engross.contracts import (
     ReplyStatus,
     RunRequest,
     RunResult,
+    Spent,
     StepPlan,
     StoreRequest,
     TextRef,
@@ -131,6 +132,8 @@ class Run:
             started_at=info.start_time.isoformat(),
             document_name=self._request.document.label,
             document=self._prepared.document if self._prepared else None,
+            attempt=info.run_id,
+            spent=tuple(_spent(reply) for reply in self._replies if reply.asked is not None),
         )
         storing = asyncio.ensure_future(steps.store_answer(request, summary=f"store: {outcome.value}"))
         try:
@@ -163,3 +166,16 @@ class Run:
             maybe_billed=sum(reply.maybe_billed for reply in self._replies),
             problems=last.problems if last and last.status is ReplyStatus.INVALID else (),
         )
+
+
+def _spent(reply: Reply) -> Spent:
+    return Spent(
+        step=reply.step,
+        model=str(reply.asked),
+        status=reply.status,
+        source=reply.source,
+        calls=reply.calls,
+        usage=reply.usage,
+        cost_usd=reply.cost_usd,
+        maybe_billed=reply.maybe_billed,
+    )

@@ -1,6 +1,7 @@
 """The activity `repair_answer`: the rung of the repair ladder that costs nothing."""
 
 import json
+from decimal import Decimal
 
 from temporalio import activity
 
@@ -9,7 +10,7 @@ from activities.checks.drafts import Draft
 from activities.checks.fixes import mend
 from activities.ports import Blobs, Parsers
 from engross.catalog import Catalog
-from engross.contracts import RepairRequest, Reply, ReplyStatus, Usage
+from engross.contracts import BlobRef, Problem, RepairRequest, Reply, ReplyStatus
 from engross.errors import InvalidRequest
 
 
@@ -30,20 +31,15 @@ class Repairs:
         output = self._catalog.get(request.job).step(request.step.name).output
         draft = Draft.model_validate_json(await self._blobs.get(ref))
         mended = await self._readable(draft.text)
-        free = {"calls": 0, "usage": Usage(), "cost_usd": 0, "latency_ms": 0}
         if mended is None:
-            return Reply.model_validate(request.reply.model_dump() | free)
+            return _free(request.reply, draft=ref, problems=request.reply.problems)
         text = json.dumps(mend(output, json.loads(mended)), ensure_ascii=False)
         checked = check_answer(output, text)
         if checked.value is not None:
-            answer = await self._blobs.put(ref.tenant, checked.value, "application/json")
-            found = {"status": ReplyStatus.VALID, "answer": answer, "draft": None, "problems": ()}
-        else:
-            left = await self._blobs.put(
-                ref.tenant, Draft(text=text, messages=checked.messages).to_bytes(), "application/json"
-            )
-            found = {"draft": left, "problems": checked.problems}
-        return Reply.model_validate(request.reply.model_dump() | free | found)
+            return _free(request.reply, answer=await self._blobs.put(ref.tenant, checked.value, "application/json"))
+        left = Draft(text=text, messages=checked.messages).to_bytes()
+        draft_left = await self._blobs.put(ref.tenant, left, "application/json")
+        return _free(request.reply, draft=draft_left, problems=checked.problems)
 
     async def _readable(self, text: str) -> str | None:
         """`text` as strict JSON, repaired out of process when it isn't."""
@@ -55,3 +51,21 @@ class Repairs:
                     continue
                 return candidate
         return None
+
+
+def _free(
+    reply: Reply, *, answer: BlobRef | None = None, draft: BlobRef | None = None, problems: tuple[Problem, ...] = ()
+) -> Reply:
+    """`reply` as code left it. Nothing was asked of anybody: what the reply cost is in the accounts already."""
+    return Reply(
+        status=ReplyStatus.VALID if answer else reply.status,
+        step=reply.step,
+        model=reply.model,
+        prompt_version=reply.prompt_version,
+        finish_reason=reply.finish_reason,
+        answer=answer,
+        draft=draft,
+        problems=problems,
+        calls=0,
+        cost_usd=Decimal(0),
+    )

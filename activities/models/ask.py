@@ -134,6 +134,7 @@ def _reply(request: AskRequest, paid: Paid, judged: _Judged, seconds: float) -> 
         latency_ms=round(seconds * 1000),
         source=paid.source,
         maybe_billed=paid.maybe_billed,
+        asked=request.model,
     )
 
 

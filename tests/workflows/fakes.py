@@ -58,6 +58,7 @@ def reply(status: ReplyStatus = ReplyStatus.VALID, *, cost: str | None = "0.001"
         usage=Usage(input_tokens=100 * calls, output_tokens=10 * calls),
         cost_usd=None if cost is None else Decimal(cost),
         calls=calls,
+        asked=ModelRef(provider="openai", model="stand-in") if calls else None,
     )
 
 
@@ -106,7 +107,7 @@ class ScriptedActivities:
         return (
             self.fixes.pop(0)
             if self.fixes
-            else request.reply.model_copy(update={"calls": 0, "usage": Usage(), "cost_usd": Decimal(0)})
+            else request.reply.model_copy(update={"calls": 0, "usage": Usage(), "cost_usd": Decimal(0), "asked": None})
         )
 
     @activity.defn

@@ -99,6 +99,8 @@ async def test_a_reask_carries_the_draft_and_is_counted(environment: WorkflowEnv
     result = await run(environment.client, fakes)
     assert (result.outcome, result.calls, result.repairs) == (Outcome.DONE, 2, 2)
     assert fakes.asked[1].draft is not None
+    spent = [(each.model, each.calls, each.cost_usd) for each in fakes.stored[0].spent]
+    assert spent == [("openai:stand-in", 1, Decimal("0.001"))] * 2
     assert result.cost_usd == Decimal("0.002")
 
 
