@@ -1,135 +1,104 @@
 """Names of companies and shops, and their addresses."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from .sheet import Cell, Sheet, fold
+from .sheet import Sheet, fold
 from .values import dates
-from .vocabulary import ADDRESS, COMPANY, CONTACT, CUSTOMER, ISSUER, NOT_A_NAME, REGISTRATION, SUFFIX, TRADE
 
-_DOMAIN = re.compile(
-    r"(?:@|www\.|https?://(?:www\.)?)(?:[\w-]+\.)*?([\w-]{3,})\.(?:com?\.)?[a-z]{2,6}\b", re.IGNORECASE
+_FORM = (  # legal forms; the short ones only as they are written
+    r"\b(?:(?i:ltd|limited|llc|inc|corp|corporation|gmbh(?: & co\.? kg)?|sarl|plc|pty|pvt|sdn\.? ?b\w{2}|berhad|s\.r\.l"
+    r"|s\.p\.a|s\.a\.s|s\.à\.? ?r\.l|s\.a|s\.l|b\.v|n\.v|a/s)|AG|KG|UG|SAS|SA|BV|NV|AB|AS|Oy|SL|SpA|Srl|SE)\b\.?"
 )
-_FREE_MAIL = {"gmail", "yahoo", "hotmail", "outlook", "icloud", "aol", "live", "example"}
-_HEAD_LINES = 8
-_ADDRESS_LINES = 6
+_COMPANY = re.compile(
+    r"(?<!\w)[^\W_a-z][\w&.'’()-]{0,30},? "
+    rf"(?:(?:[^\W_a-z][\w&.'’()-]{{0,30}}|&|and|of|et|de),? ){{0,6}}(?:{_FORM} ?)+"
+)
+_ADDRESS = re.compile(
+    r"\b(?:street|st|road|rd|avenue|ave|lane|drive|suite|floor|unit|lot|jalan|jln|taman|lorong|plaza|building|park|rue"
+    r"|place|cedex|via|calle|platz|p\.?o\.? box)\b|(?:strasse|straße|str\.|straat|weg) ?\d"
+    r"|\b[a-z]?-?\d{4,6}\b.*[a-z]{3}|[a-z]{3}.*\b\d{4,6}$|^(?:no\.?)? ?\d+[\w.,/&-]*,? ?[a-z]{2}"
+)
+_NUMBERS = re.compile(r"^\W*(?:co\W*reg|reg|company n|gst|vat|roc|ssm)\b|^\(?[a-z]{0,3} ?\d{5,}-?[a-z]{0,2}\)?$")
+_CONTACT = re.compile(rf"\b(?:tel|phone|telephone|fax|mobile|hp|e-?mail|www|https?)\b|@|{_NUMBERS.pattern}")
+_NO_NAME = re.compile(
+    r"^\W*(?:(?:tax|simplified|original|payment|cash|sales?) )*(?:invoices?|receipts?|bill|copy|page|rechnung|facture"
+    r"|factura|fattura|factuur|seite|date|welcome|thank|dear|to|customer|cashier)\b|[:@]|\d{3}|^\W*$|^\W*\d"
+)
+_CUSTOMER = re.compile(r"\b(?:(?:bill(?:ed)?|sold|ship(?:ped)?|invoice|deliver) to|customer|client|kunde|attn|buyer)\b")
+_DOMAIN = re.compile(r"(?:@|www\.|https?://(?:www\.)?)(?:[\w-]+\.){0,3}?([\w-]{3,40})\.(?:com?\.)?[a-z]{2,6}\b")
+_HEAD = 8  # lines
 
-
-@dataclass(frozen=True)
-class _Name:
-    text: str
-    line: int
-    cell: Cell | None = None
-    domain: bool = False
+_Name = tuple[int, int, str, int, int, int]  # score, less for a later one, text, line, first and last column
 
 
 def organisation(sheet: Sheet, labels: Sequence[str], head_only: bool) -> str | None:
     """The company a document comes from: labelled, else the best of head, legal forms and web or mail domains."""
-    # "From" and "Seller" are also plain words: only one that has a colon, or a cell of its own, is a label.
-    for label in (*labels, *ISSUER):
-        for hit in sheet.hits(label):
-            rest = sheet.lines[hit.line][hit.end : hit.cell.end]
-            labelled = hit.leads and (not rest or rest.lstrip().startswith(":"))
-            if labelled and (found := sheet.read(hit, (), _name)):
-                return found
-    best = _best(sheet, head_only)
-    return best.text if best else None
+    for hit in (hit for label in labels for hits in sheet.hits(label).values() for hit in hits):
+        # "From" and "Seller" are plain words too: only one with a colon, or a cell of its own, is a label.
+        rest = sheet.lines[hit.line][hit.end : hit.cell.end()].lstrip()
+        if hit.leads and rest[:1] in ("", ":") and (found := sheet.read(hit, (), _name)):
+            return found
+    return max(_names(sheet, head_only), default=(0, 0, None))[2]
 
 
 def address(sheet: Sheet) -> str | None:
-    """The lines under the company's name that read like an address, on one line."""
-    company = _best(sheet, head_only=True)
-    if company is None or company.cell is None:
-        return None
+    """The lines under the name at the head that read like an address, on one line."""
+    *_, line, start, end = max(_names(sheet, head_only=True), default=(len(sheet.lines), 0, 0))
     found: list[str] = []
-    for at in range(company.line + 1, min(company.line + 1 + _ADDRESS_LINES + 2, len(sheet.lines))):
-        under = [c for c in sheet.cells[at] if c.start < company.cell.end and c.end > company.cell.start]
-        text = under[0].text if under else ""
-        if not text or (not found and REGISTRATION.search(fold(text))):
+    for cells in sheet.cells[line + 1 :][:_HEAD]:
+        text = next((c[0] for c in cells if c.start() < end and c.end() > start), "")
+        folded = fold(text)
+        if not text or (not found and _NUMBERS.search(folded)):
             continue
-        if _ends_address(text):
+        title = _NO_NAME.match(folded) and not _ADDRESS.search(folded)
+        if title or dates(text) or re.match(r"[\w ./]{2,20}:", text) or _CONTACT.search(folded):
             break
         found.append(text)
-    if not any(ADDRESS.search(fold(text)) for text in found):
-        return None
-    return re.sub(r",(?=[^\W\d])", ", ", " ".join(found[:_ADDRESS_LINES]))
-
-
-def _ends_address(text: str) -> bool:
-    folded = fold(text)
-    title = NOT_A_NAME.match(folded) and not ADDRESS.search(folded)
-    return bool(
-        dates(text)
-        or title
-        or CONTACT.search(folded)
-        or REGISTRATION.search(folded)
-        or re.match(r"[\w ./]{2,20}:", folded)
-    )
+    whole = re.sub(r",(?=[^\W\d])", ", ", " ".join(found))
+    return whole if any(_ADDRESS.search(fold(text)) for text in found) else None
 
 
 def _name(text: str) -> str | None:
     """The name at the start of a cell or of what follows a label; None when that is the next label."""
     first = re.split(r"\s{2,}|[|•·]| [-–−] ", text.lstrip(" :\t"))[0].rstrip()
-    company = re.match(rf".*?\b{SUFFIX}(?= ?,)", first)
+    company = re.match(rf".*?{_FORM}(?= ?,)", first)
     name = (company[0] if company else first).strip(" ,-")
     return name if re.search(r"[^\W\d]{2}", name) and not name.endswith(":") else None
 
 
-def _best(sheet: Sheet, head_only: bool) -> _Name | None:
-    filled = [at for at, cells in enumerate(sheet.cells) if cells][:_HEAD_LINES]
-    names = [_Name(_name(c.text) or c.text, at, c) for at in filled for c in sheet.cells[at][:2]]
+def _names(sheet: Sheet, head_only: bool) -> Iterator[_Name]:
+    """Names that may be the issuer's: cells of the head, with a legal form, or spelling a web or mail domain."""
+    head = [at for at, cells in enumerate(sheet.cells) if cells][:_HEAD]
+    spelt = [] if head_only else list(_spelt(sheet))
+    found = [(_name(c[0]) or c[0], at, *c.span()) for at in head for c in sheet.cells[at][:2]]
     if not head_only:
-        names += _with_suffix(sheet) + _by_domain(sheet)
-    domains = {_squash(domain.lower()) for domain in _DOMAIN.findall(sheet.text)}
-    scored = [(_score(sheet, name, filled, domains), -at, name) for at, name in enumerate(names)]
-    return max(scored, key=lambda s: s[:2])[2] if scored else None
+        texts = [*(m[0].strip() for m in islice(_COMPANY.finditer(sheet.text), 50)), *spelt]
+        found += [(text, next((at for at, line in enumerate(sheet.lines) if text in line), 0), 0, 0) for text in texts]
+    for order, (text, line, *columns) in enumerate(found):
+        score = _score(sheet, text, line, head) + 4 * (text in spelt)
+        yield score, -order, text, line, columns[0], columns[1]
 
 
-def _with_suffix(sheet: Sheet) -> list[_Name]:
-    return [
-        _Name(m[0].strip(), at, cell)
-        for at, cells in enumerate(sheet.cells)
-        for cell in cells
-        for m in COMPANY.finditer(cell.text)
-    ]
-
-
-def _by_domain(sheet: Sheet) -> list[_Name]:
-    """Names in the text that spell a web or mail domain, or twice begin it; with their legal form if mostly so."""
-    names = []
-    for domain in dict.fromkeys(d.lower() for d in _DOMAIN.findall(sheet.text)):
-        if domain in _FREE_MAIL:
-            continue
-        spelled = r"[\s\-&.']{0,2}".join(re.escape(c) for c in re.sub(r"\W", "", domain))
-        found = re.findall(rf"(?<![\w@./-])(?i:{spelled})(?![\w@-]|\.\w)(?:,? {SUFFIX})?", sheet.text)
-        if not found:
-            words = re.findall(r"(?<![\w@./-])[^\W\d_a-z][^\W_]{2,}(?![\w@-]|\.\w)", sheet.text)
-            found = [w for w in words if domain.startswith(fold(w)) and words.count(w) > 1]
+def _spelt(sheet: Sheet) -> Iterator[str]:
+    """Names that spell a domain of the text, with their legal form if mostly so, or that twice begin it."""
+    capital = Counter(re.findall(r"(?<![\w@./-])[^\W\d_a-z][^\W_]{2,}(?![\w@-]|\.\w)", sheet.text))
+    for domain in list(dict.fromkeys(_DOMAIN.findall(fold(sheet.text))))[:_HEAD]:
+        letters = r"[\s&.'-]{0,2}".join(re.sub(r"\W", "", domain))
+        found = re.findall(rf"(?<![\w@./-])(?i:{letters})(?![\w@-]|\.\w)(?:,? {_FORM})?", sheet.text)
+        found = found or [word for word, count in capital.items() if count > 1 and domain.startswith(fold(word))]
         if found:
-            text = max(found, key=found.count)
-            first = sheet.text[: sheet.text.index(text)].count("\n")
-            names.append(_Name(text, first, domain=True))
-    return names
+            yield max(found, key=found.count)
 
 
-def _score(sheet: Sheet, name: _Name, filled: Sequence[int], domains: set[str]) -> int:
-    folded = fold(name.text)
-    score = 4 * (name.domain or _squash(folded) in domains)
-    score += 3 * bool(re.search(rf"\b{SUFFIX}", name.text)) + 2 * bool(TRADE.search(folded))
-    score += 2 * (name.line in filled[:6]) + (name.line in filled[:1])
-    score += min(sheet.text.count(name.text) - 1, 2)
-    if name.cell and name.line in filled:
-        below = [
-            fold(c.text) for at in (name.line + 1, name.line + 2) if at < len(sheet.cells) for c in sheet.cells[at][:1]
-        ]
-        score += 2 * any(p.search(below[0]) is not None for p in (ADDRESS, REGISTRATION, CONTACT)) if below else 0
-    around = " ".join(
-        c.text for at in (name.line - 1, name.line) if at >= 0 and at < len(sheet.cells) for c in sheet.cells[at]
-    )
-    address_like = bool(ADDRESS.search(folded) or CONTACT.search(folded)) and not re.search(SUFFIX, name.text)
-    return score - 6 * (bool(NOT_A_NAME.search(folded)) + bool(CUSTOMER.search(fold(around))) + address_like)
-
-
-def _squash(text: str) -> str:
-    return re.sub(r"\W", "", text)
+def _score(sheet: Sheet, text: str, line: int, head: Sequence[int]) -> int:
+    """How much a name looks like the issuer's."""
+    folded, form = fold(text), bool(re.search(_FORM, text))
+    around = fold(" ".join(sheet.lines[max(0, line - 1) : line + 1]))
+    below = fold(" ".join(cells[0][0] for cells in sheet.cells[line + 1 : line + 2] if cells))
+    score = 3 * form + 2 * (line in head[:6]) + (line in head[:1])
+    score += min(sheet.text.count(text) - 1, 2) + 2 * bool(_ADDRESS.search(below) or _CONTACT.search(below))
+    other = not form and (_ADDRESS.search(folded) or _CONTACT.search(folded))
+    return score - 6 * (bool(_NO_NAME.search(folded)) + bool(_CUSTOMER.search(around)) + bool(other))

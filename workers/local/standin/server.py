@@ -10,45 +10,47 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel
 
-from .ask import MODEL, Answer, Ask, respond
-from .faults import Fault, FaultQueue, failure_of, spoil
-from .wires import ANTHROPIC, OPENAI, BadRequest, Wire
+from .faults import FAILURES, Fault
+from .rules import answer, summary
+from .wires import ANTHROPIC, MODEL, OPENAI, Answer, Ask, BadRequest, Wire, dump
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MAX_BODY = 64 * 1024 * 1024
 _CALLS_KEPT = 20_000
 _WRONG_KEY = "sk-wrong"
 _HTML = "<html><body><h1>Service trouble</h1></body></html>"
-_FAULTS = TypeAdapter(list[Fault])
-_SECONDS = TypeAdapter(float)
+
+
+class Script(BaseModel):
+    """What `/control/faults` and `/control/latency` take."""
+
+    faults: list[Fault] = []
+    seconds: float = 0.0
 
 
 @dataclass
 class State:
     """What the control endpoints change and show. `latency` is in seconds."""
 
-    faults: FaultQueue = field(default_factory=FaultQueue)
+    faults: list[Fault] = field(default_factory=list)
     calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_CALLS_KEPT))
     count: int = 0
     latency: float = 0.0
 
-    def record(self, request: web.Request, raw: bytes, ask: Ask, fault: Fault | None, reply: Answer | None) -> None:
+    def take(self, document: str) -> Fault | None:
+        """The next fault for a call with this document, which is then used up."""
+        at = next((at for at, fault in enumerate(self.faults) if fault.match in document), None)
+        return None if at is None else self.faults.pop(at)
+
+    def record(self, ask: Ask, fault: Fault | None, reply: Answer | None, **request: Any) -> None:
         """Remember a call by what it cost, never by what it said."""
         self.count += 1
-        self.calls.append(
-            {
-                "n": self.count,
-                "path": request.path,
-                "model": json.loads(raw)["model"],
-                "fault": fault.kind if fault else None,
-                "input_tokens": ask.input_tokens,
-                "output_tokens": reply.output_tokens if reply else 0,
-                "tool": ask.tool,
-                "sha256": hashlib.sha256(raw).hexdigest(),
-                "at": time.time(),
-            }
-        )
+        spent = {"input_tokens": ask.input_tokens, "output_tokens": reply.output_tokens if reply else 0}
+        more = {"fault": fault.kind if fault else None, "tool": ask.tool, "at": time.time()}
+        self.calls.append({"n": self.count, **request, **spent, **more})
 
 
 STATE = web.AppKey("state", State)
@@ -69,9 +71,15 @@ def make_app() -> web.Application:
     return app
 
 
-def _handler(wire: Wire) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def respond(ask: Ask) -> Answer:
+    """The rules' answer, cut when it is longer than the ask allows."""
+    text = summary(ask.document) if ask.schema is None else dump(answer(ask.schema, ask.document))
+    return Answer(text, ask.tool).cut(ask.max_tokens)
+
+
+def _handler(wire: Wire) -> Handler:
     async def model_call(request: web.Request) -> web.StreamResponse:
-        if _key(request).startswith(_WRONG_KEY):
+        if _is_refused(request):
             return web.json_response(wire.failure(401, "Incorrect API key provided", "invalid_api_key"), status=401)
         raw = await request.read()
         try:
@@ -79,27 +87,26 @@ def _handler(wire: Wire) -> Callable[[web.Request], Awaitable[web.StreamResponse
             if not isinstance(body, dict):
                 raise BadRequest("the body must be a JSON object")
             ask = wire.ask(body)
-        except (BadRequest, ValueError) as error:
+        except (BadRequest, ValueError, RecursionError) as error:
             return web.json_response(wire.failure(400, str(error), None), status=400)
         state = request.app[STATE]
-        fault = state.faults.take(ask.document)
-        failure = failure_of(fault) if fault else None
-        reply = None if failure else spoil(fault, respond(ask), ask)
-        state.record(request, raw, ask, fault, reply)
+        fault = state.take(ask.document)
+        # In a thread: rules may take a while over a long document, and other calls must go on.
+        reply = None if fault and fault.kind in FAILURES else await asyncio.to_thread(respond, ask)
+        reply = fault.spoil(reply, ask) if fault and reply else reply
+        told = {"path": request.path, "model": body["model"], "sha256": hashlib.sha256(raw).hexdigest()}
+        state.record(ask, fault, reply, **told)
         await asyncio.sleep(state.latency + (fault.seconds if fault and fault.kind in ("timeout", "slow") else 0))
-        if fault and failure:
-            return _failed(wire, fault, *failure)
-        sent = web.json_response(wire.reply(reply, ask)) if reply else web.Response(status=500)
-        return await _transport(request, fault, sent)
+        if fault and reply is None:
+            return _failed(wire, fault)
+        return await _send(request, fault, wire.reply(reply, ask) if reply else {})
 
     return model_call
 
 
-def _key(request: web.Request) -> str:
-    return request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
-
-
-def _failed(wire: Wire, fault: Fault, status: int, message: str, code: str | None) -> web.Response:
+def _failed(wire: Wire, fault: Fault) -> web.Response:
+    status, message, code = FAILURES[fault.kind]
+    status = fault.status or status if fault.kind in ("error", "auth") else status
     wanted = {"Retry-After": fault.retry_after, "Retry-After-Ms": fault.retry_after_ms}
     headers = {name: value for name, value in wanted.items() if value is not None}
     if fault.html:
@@ -107,31 +114,23 @@ def _failed(wire: Wire, fault: Fault, status: int, message: str, code: str | Non
     return web.json_response(wire.failure(status, message, code), status=status, headers=headers)
 
 
-async def _transport(request: web.Request, fault: Fault | None, reply: web.Response) -> web.StreamResponse:
-    match fault.kind if fault else "slow":
-        case "html":
-            return web.Response(text=_HTML, content_type="text/html")
-        case "reset":
-            _abort(request)
-        case "reset_body":
-            whole = reply.body if isinstance(reply.body, bytes) else b"{"
-            cut = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(whole))})
-            await cut.prepare(request)
-            await cut.write(whole[: len(whole) // 2])
-            _abort(request)
-            return cut
+async def _send(request: web.Request, fault: Fault | None, body: dict[str, Any]) -> web.StreamResponse:
+    reply: web.StreamResponse = web.json_response(body)
+    kind = fault.kind if fault else None
+    if kind == "html":
+        return web.Response(text=_HTML, content_type="text/html")
+    if kind == "reset_body":
+        whole = json.dumps(body).encode()
+        reply = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(whole))})
+        await reply.prepare(request)
+        await reply.write(whole[: len(whole) // 2])
+    if kind in ("reset", "reset_body") and request.transport is not None:
+        request.transport.abort()
     return reply
 
 
-def _abort(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
-
-
 @web.middleware
-async def _unknown_path(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _unknown_path(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed, web.HTTPRequestEntityTooLarge) as error:
@@ -139,11 +138,17 @@ async def _unknown_path(
         return web.json_response(wire.failure(error.status, error.reason, None), status=error.status)
 
 
-async def _models(_: web.Request) -> web.Response:
+def _is_refused(request: web.Request) -> bool:
+    key = request.headers.get("x-api-key") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return key.startswith(_WRONG_KEY)
+
+
+async def _models(request: web.Request) -> web.Response:
+    if _is_refused(request):
+        return web.json_response(OPENAI.failure(401, "Incorrect API key provided", "invalid_api_key"), status=401)
     # One shape for both protocols: each SDK reads its own fields.
-    created = "2025-01-01T00:00:00Z"
     model = {"id": MODEL, "object": "model", "created": 1735689600, "owned_by": "engross"}
-    model |= {"type": "model", "display_name": "Stand-in", "created_at": created}
+    model |= {"type": "model", "display_name": "Stand-in", "created_at": "2025-01-01T00:00:00Z"}
     page = {"object": "list", "data": [model], "has_more": False, "first_id": MODEL, "last_id": MODEL}
     return web.json_response(page)
 
@@ -152,12 +157,21 @@ async def _health(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "model": MODEL})
 
 
-async def _add_faults(request: web.Request) -> web.Response:
+async def _script(request: web.Request, wanted: str) -> Script:
     try:
-        faults = _FAULTS.validate_python((await request.json())["faults"])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
-        return web.json_response({"error": f"not a list of faults: {error}"}, status=400)
-    return web.json_response({"waiting": request.app[STATE].faults.add(faults)})
+        script = Script.model_validate_json(await request.read())
+        if wanted not in script.model_fields_set:
+            raise ValueError(f"{wanted}: missing")
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=dump({"error": str(error)}), content_type="application/json") from error
+    return script
+
+
+async def _add_faults(request: web.Request) -> web.Response:
+    added = (await _script(request, "faults")).faults
+    waiting = request.app[STATE].faults
+    waiting += [fault for fault in added for _ in range(fault.times)]
+    return web.json_response({"waiting": len(waiting)})
 
 
 async def _calls(request: web.Request) -> web.Response:
@@ -166,17 +180,11 @@ async def _calls(request: web.Request) -> web.Response:
 
 
 async def _reset(request: web.Request) -> web.Response:
-    state = request.app[STATE]
-    state.faults.clear()
-    state.calls.clear()
-    state.count, state.latency = 0, 0.0
+    vars(request.app[STATE]).update(vars(State()))
     return web.json_response({"status": "ok"})
 
 
 async def _latency(request: web.Request) -> web.Response:
-    try:
-        seconds = _SECONDS.validate_python((await request.json())["seconds"])
-    except (ValidationError, ValueError, KeyError, TypeError) as error:
-        return web.json_response({"error": f"not a number of seconds: {error}"}, status=400)
-    request.app[STATE].latency = max(0.0, seconds)
-    return web.json_response({"seconds": request.app[STATE].latency})
+    state = request.app[STATE]
+    state.latency = max(0.0, (await _script(request, "seconds")).seconds)
+    return web.json_response({"seconds": state.latency})

@@ -1,25 +1,23 @@
-"""The two protocol shapes: request body -> Ask, Answer -> response body, failure -> error body."""
+"""The two wire protocols: request body -> Ask, Answer -> response body, failure -> error body."""
 
 import json
+import math
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from .ask import MODEL, Answer, Ask, document_of, dump, schema_in, tokens
-
+MODEL = "stand-in"
 Body = dict[str, Any]
-_ANTHROPIC_ERRORS = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-    529: "overloaded_error",
-}
+
+_CHARACTERS_PER_TOKEN = 4
+_TAG = re.compile(r"<(/?)document-([0-9a-fA-F]{1,64})>")
 _OPENAI_ERRORS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_ANTHROPIC_ERRORS = {400: "invalid_request_error", 402: "billing_error", 404: "not_found_error"}
+_ANTHROPIC_ERRORS |= {529: "overloaded_error", **_OPENAI_ERRORS}
 
 
 class BadRequest(Exception):
@@ -27,23 +25,96 @@ class BadRequest(Exception):
 
 
 @dataclass(frozen=True)
+class Ask:
+    """One model call: the document, the schema to fill (None: plain text), the tool to answer with (None: JSON text).
+
+    `document` is all the rules see. `named` says that the caller chose this very tool. Tokens are estimates.
+    """
+
+    document: str
+    input_tokens: int
+    schema: Body | None = None
+    tool: str | None = None
+    named: bool = False
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One reply. `text` is JSON when the ask had a schema; `tool` says that the text is that tool's arguments."""
+
+    text: str
+    tool: str | None = None
+    stop: Literal["stop", "length", "refusal", "filter"] = "stop"
+
+    @property
+    def output_tokens(self) -> int:
+        return tokens(self.text)
+
+    def cut(self, max_tokens: int | None) -> "Answer":
+        """The reply, no longer than `max_tokens`."""
+        if max_tokens is None or self.output_tokens <= max_tokens:
+            return self
+        return Answer(self.text[: max_tokens * _CHARACTERS_PER_TOKEN], self.tool, "length")
+
+
+@dataclass(frozen=True)
 class Wire:
     """One protocol. `failure(status, message, code)` gives an error body, `code` being OpenAI's."""
 
-    name: str
     ask: Callable[[Body], Ask]
     reply: Callable[[Answer, Ask], Body]
     failure: Callable[[int, str, str | None], Body]
 
 
+def dump(value: object) -> str:
+    """Compact JSON, letters of all languages kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def document_of(user_messages: list[str]) -> str:
+    """The last fenced document of the first user message that has one, else the last user message."""
+    for message in user_messages:
+        opened: dict[str, int] = {}
+        found = None
+        for tag in _TAG.finditer(message):
+            if not tag[1]:
+                opened.setdefault(tag[2], tag.end())
+            elif tag[2] in opened:
+                found = message[opened.pop(tag[2]) : tag.start()]
+        if found is not None:
+            return found.removeprefix("\n").removesuffix("\n")
+    return user_messages[-1] if user_messages else ""
+
+
+def _schema_in(text: str) -> Body | None:
+    """The first JSON schema of an object written out in `text`: how JSON mode hands it over."""
+    for brace in re.finditer(r"\{\s*\"", text):
+        try:
+            found, _ = json.JSONDecoder().raw_decode(text, brace.start())
+        except ValueError:
+            continue
+        if "properties" in found:
+            return dict(found)
+    return None
+
+
+def tokens(text: str) -> int:
+    """Estimated tokens: a quarter of the characters, rounded up."""
+    return math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
+
+
+def _id() -> str:
+    return uuid.uuid4().hex[:24]
+
+
 def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
     parts = content if isinstance(content, list) else []
-    return "\n".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
+    texts = [str(part.get("text", "")) for part in parts if isinstance(part, dict)]
+    return content if isinstance(content, str) else "\n".join(texts)
 
 
-def _messages(body: Body) -> list[Body]:
+def _messages(body: Body, *roles: str) -> list[str]:
     messages = body.get("messages")
     if not isinstance(body.get("model"), str):
         raise BadRequest("you must provide a model parameter")
@@ -51,44 +122,31 @@ def _messages(body: Body) -> list[Body]:
         raise BadRequest("messages: must be a non-empty list of objects with a role and content")
     if body.get("stream"):
         raise BadRequest("stream: the stand-in doesn't stream")
-    return messages
+    return [_text(message.get("content")) for message in messages if message["role"] in roles]
 
 
-def _chosen(tools: Mapping[str, Body], choice: object) -> tuple[str | None, Body | None, bool]:
-    """The tool to answer with, its schema, and whether it was chosen by name."""
-    named = next((n for n in tools if isinstance(choice, dict) and n in dump(choice)), None)
-    name = named or next(iter(tools), None)
-    if name is None or choice == "none":
-        return None, None, False
-    return name, tools[name], named is not None
-
-
-def _limit(body: Body, *keys: str) -> int | None:
-    given = [body[key] for key in keys if body.get(key) is not None]
-    if any(not isinstance(value, int) or value < 1 for value in given):
-        raise BadRequest(f"{keys[0]}: must be a positive integer")
-    return min(given, default=None)
-
-
-def _ask(body: Body, system: str, tools: Mapping[str, Body], schema: Body | None, limit: int | None) -> Ask:
-    messages = _messages(body)
-    users = [_text(m.get("content")) for m in messages if m["role"] == "user"]
-    tool, parameters, named = _chosen(tools, body.get("tool_choice"))
+def _ask(body: Body, system: str, tools: Mapping[str, Body], schema: Body | None = None) -> Ask:
+    limits = [body[key] for key in ("max_tokens", "max_completion_tokens") if body.get(key) is not None]
+    if any(not isinstance(limit, int) or limit < 1 for limit in limits):
+        raise BadRequest("max_tokens: must be a positive integer")
+    users = _messages(body, "user")
+    choice = body.get("tool_choice")
+    named = next((name for name in tools if isinstance(choice, dict) and name in dump(choice)), None)
+    tool = named or (next(iter(tools), None) if choice != "none" else None)
     # JSON mode gives no schema of its own: clients write it into the system prompt.
-    schema = parameters if tool else schema or schema_in(system)
+    schema = tools[tool] if tool else schema or _schema_in(system)
     size = tokens(system + "".join(users) + (dump(dict(tools)) if tools else ""))
-    return Ask(document_of(users), size, schema, tool, named, limit)
+    return Ask(document_of(users), size, schema, tool, named is not None, min(limits, default=None))
 
 
 def _openai_ask(body: Body) -> Ask:
-    messages = _messages(body)
-    system = "\n".join(_text(m.get("content")) for m in messages if m["role"] in ("system", "developer"))
+    system = "\n".join(_messages(body, "system", "developer"))
     try:
         tools = {t["function"]["name"]: t["function"].get("parameters") or {} for t in body.get("tools") or []}
         schema = ((body.get("response_format") or {}).get("json_schema") or {}).get("schema")
     except (AttributeError, KeyError, TypeError) as error:
         raise BadRequest("tools or response_format: not of the documented shape") from error
-    return _ask(body, system, tools, schema, _limit(body, "max_tokens", "max_completion_tokens"))
+    return _ask(body, system, tools, schema)
 
 
 def _openai_reply(answer: Answer, ask: Ask) -> Body:
@@ -103,18 +161,10 @@ def _openai_reply(answer: Answer, ask: Ask) -> Body:
     # A tool chosen by name ends with "stop", one chosen by the model with "tool_calls".
     done = "tool_calls" if answer.tool and not ask.named else "stop"
     finish = {"length": "length", "filter": "content_filter"}.get(answer.stop, done)
-    return {
-        "id": f"chatcmpl-{_id()}",
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": MODEL,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
-        "usage": {
-            "prompt_tokens": ask.input_tokens,
-            "completion_tokens": answer.output_tokens,
-            "total_tokens": ask.input_tokens + answer.output_tokens,
-        },
-    }
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
+    spent = {"prompt_tokens": ask.input_tokens, "completion_tokens": answer.output_tokens}
+    head = {"id": f"chatcmpl-{_id()}", "object": "chat.completion", "created": int(time.time()), "model": MODEL}
+    return {**head, "choices": [choice], "usage": {**spent, "total_tokens": sum(spent.values())}}
 
 
 def _openai_failure(status: int, message: str, code: str | None) -> Body:
@@ -123,52 +173,33 @@ def _openai_failure(status: int, message: str, code: str | None) -> Body:
 
 
 def _anthropic_ask(body: Body) -> Ask:
-    limit = _limit(body, "max_tokens")
-    if limit is None:
+    if body.get("max_tokens") is None:
         raise BadRequest("max_tokens: Field required")
     try:
         tools = {t["name"]: t["input_schema"] for t in body.get("tools") or []}
     except (KeyError, TypeError) as error:
         raise BadRequest("tools: not of the documented shape") from error
-    return _ask(body, _text(body.get("system")), tools, None, limit)
+    return _ask(body, _text(body.get("system")), tools)
 
 
 def _anthropic_reply(answer: Answer, ask: Ask) -> Body:
     content: list[Body] = [{"type": "text", "text": answer.text}] if answer.text else []
     called = answer.tool is not None and answer.text.lstrip().startswith("{")  # an input is an object, prose is text
     if called:
-        content = [{"type": "tool_use", "id": f"toolu_{_id()}", "name": answer.tool, "input": _input(answer.text)}]
-    done = "tool_use" if called else "end_turn"
+        content = [{"type": "tool_use", "id": f"toolu_{_id()}", "name": answer.tool, "input": {}}]
+        with suppress(ValueError):  # broken arguments arrive as `{}`, as they do from the real service
+            content[0]["input"] = json.loads(answer.text)
     stops = {"length": "max_tokens", "refusal": "refusal", "filter": "refusal"}
-    return {
-        "id": f"msg_{_id()}",
-        "type": "message",
-        "role": "assistant",
-        "model": MODEL,
-        "content": content,
-        "stop_reason": stops.get(answer.stop, done),
-        "stop_sequence": None,
-        "usage": {"input_tokens": ask.input_tokens, "output_tokens": answer.output_tokens},
-    }
-
-
-def _input(arguments: str) -> Body:
-    """Arguments as an object. Broken ones arrive as `{}`, as they do from the real service."""
-    try:
-        parsed = json.loads(arguments)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
+    stop = {"stop_reason": stops.get(answer.stop, "tool_use" if called else "end_turn"), "stop_sequence": None}
+    spent = {"input_tokens": ask.input_tokens, "output_tokens": answer.output_tokens}
+    head = {"id": f"msg_{_id()}", "type": "message", "role": "assistant", "model": MODEL}
+    return {**head, "content": content, **stop, "usage": spent}
 
 
 def _anthropic_failure(status: int, message: str, _: str | None) -> Body:
-    kind = _ANTHROPIC_ERRORS.get(status, "api_error")
-    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": f"req_{_id()}"}
+    error = {"type": _ANTHROPIC_ERRORS.get(status, "api_error"), "message": message}
+    return {"type": "error", "error": error, "request_id": f"req_{_id()}"}
 
 
-def _id() -> str:
-    return uuid.uuid4().hex[:24]
-
-
-OPENAI = Wire("openai", _openai_ask, _openai_reply, _openai_failure)
-ANTHROPIC = Wire("anthropic", _anthropic_ask, _anthropic_reply, _anthropic_failure)
+OPENAI = Wire(_openai_ask, _openai_reply, _openai_failure)
+ANTHROPIC = Wire(_anthropic_ask, _anthropic_reply, _anthropic_failure)

@@ -1,14 +1,15 @@
 """The rules on invented documents: no I/O, no server."""
 
 import datetime
+import time
 from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field
 
 from workers.local.standin import values
-from workers.local.standin.ask import document_of
 from workers.local.standin.rules import answer, summary
+from workers.local.standin.wires import document_of
 
 
 class Bill(BaseModel):
@@ -109,11 +110,6 @@ Total           $75.00
 )
 def test_bills_of_several_countries(text: str, expected: tuple[Any, ...]) -> None:
     assert tuple(read(Bill, text).values()) == expected
-
-
-def test_parts_that_do_not_add_up_are_left_out() -> None:
-    bill = read(Bill, GERMAN.replace("190,00", "170,00", 1))
-    assert (bill["amount"], bill["amount_net"], bill["amount_tax"]) == (1190.0, None, None)
 
 
 def test_a_name_that_spells_the_mail_domain_wins() -> None:
@@ -285,14 +281,27 @@ def test_amounts_as_people_write_them(text: str, expected: list[float]) -> None:
         ("Total 5,00 zł", "PLN"),
         ("RM 5.00 and again RM 6.00, about $1", "MYR"),
         ("Amounts in SEK\n5,00", "SEK"),
-        ("$5.00, Sydney, Australia", "AUD"),
-        ("125,00 kr, Danmark", "DKK"),
+        ("A$5.00", "AUD"),
+        ("125,00 kr", "SEK"),
         ("IBAN HELADE1GEL, 5,00 EUR", "EUR"),
         ("ALL IN TOP CONDITION", None),
     ],
 )
 def test_currencies(text: str, code: str | None) -> None:
     assert values.currency(text) == code
+
+
+@pytest.mark.parametrize("part", ["Total ", "Total 5.00\n", "\n", "1", "1. ", "Aa & ", "www.a-b.", "1/2/2024 ", "("])
+def test_endless_documents_cost_little_time(part: str) -> None:
+    started = time.process_time()
+    answer(Bill.model_json_schema(), part * (1_000_000 // len(part)))
+    assert time.process_time() - started < 5
+
+
+def test_only_the_beginning_of_a_long_document_is_read() -> None:
+    assert read(Bill, "x\n" * 10 + "Total 5.00\n")["amount"] == 5
+    assert read(Bill, "x\n" * 100_000 + "Total 5.00\n")["amount"] == 0
+    assert read(Bill, " " * 2_000 + "Total 5.00\n")["amount"] == 0
 
 
 def test_the_document_is_the_last_fence_of_the_first_message_that_has_one() -> None:
@@ -308,3 +317,28 @@ def test_a_summary_keeps_the_order_of_the_text() -> None:
     text = "The pump leaks oil. Lunch was good fun. The pump needs oil and a pump seal. The oil seal is old now. Bye."
     told = summary(text)
     assert told == "The pump leaks oil. The pump needs oil and a pump seal. The oil seal is old now."
+
+
+class Bill(BaseModel):
+    day: datetime.date = Field(description="Day of issue. Labelled: Date.")
+    due: datetime.date | None = Field(None, description="Last day to pay. Labelled: Due date.")
+    net: float | None = Field(None, description="Price before taxes. Labelled: Net.")
+    tax: float | None = Field(None, description="Taxes. Labelled: VAT.")
+    total: float = Field(description="Total to pay. Labelled: Total.")
+
+
+@pytest.mark.parametrize(
+    ("net", "due", "expected"),
+    [
+        ("100.00", "2024-02-01", {"net": 100.0, "tax": 20.0, "due": "2024-02-01"}),
+        ("90.00", "2024-02-01", {"net": None, "tax": None, "due": "2024-02-01"}),
+        ("100.00", "2023-12-31", {"net": 100.0, "tax": 20.0, "due": None}),
+    ],
+)
+def test_optional_values_that_contradict_required_ones_are_left_out(
+    net: str, due: str, expected: dict[str, object]
+) -> None:
+    document = f"Date: 2024-01-15\nDue date: {due}\nNet: {net}\nVAT: 20.00\nTotal: 120.00\n"
+    found = answer(Bill.model_json_schema(), document)
+    assert {name: found[name] for name in expected} == expected
+    assert (found["day"], found["total"]) == ("2024-01-15", 120.0)

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,9 @@ import pytest
 from instructor import Mode
 from instructor.core import IncompleteOutputException
 from pydantic import BaseModel, Field
+
+from workers.local.standin import server
+from workers.local.standin.wires import Answer
 
 PARTS = "Part number: PX-77  Price: 12.50 EUR"
 FENCED = f"Read it.\n<document-00ff>\n{PARTS}\n</document-00ff>"
@@ -112,6 +116,24 @@ async def test_an_answer_longer_than_allowed_is_cut(
         last: Any = cut.value.last_completion
         usage = last.usage
         assert 3 in (getattr(usage, "completion_tokens", None), getattr(usage, "output_tokens", None))
+
+
+async def test_other_calls_go_on_while_the_rules_read(
+    standin: Any, openai_client: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, done = threading.Event(), threading.Event()
+
+    def read_on(_: Any) -> Answer:
+        reading.set()
+        done.wait(30)
+        return Answer("read")
+
+    monkeypatch.setattr(server, "respond", read_on)
+    call = asyncio.create_task(openai_client.chat.completions.create(model="m", messages=messages()))
+    assert await asyncio.to_thread(reading.wait, 30)
+    assert (await standin.http.get("/health")).status_code == 200
+    done.set()
+    assert (await call).choices[0].message.content == "read"
 
 
 async def test_a_wrong_key_is_refused(standin: Any) -> None:
