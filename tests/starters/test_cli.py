@@ -30,11 +30,17 @@ async def engross(*arguments: str) -> Result:
     return await asyncio.to_thread(lambda: CliRunner().invoke(app, list(arguments)))
 
 
+# A shell's background job, and all that it starts, ignores Ctrl-C; tests may be run as one.
+HEARING_CTRL_C = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from starters.cli import main; main()"
+)
+
+
 async def process(*arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "starters.cli",
+        "-c",
+        HEARING_CTRL_C,
         *arguments,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

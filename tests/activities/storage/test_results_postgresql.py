@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from activities.storage import ResultStore
-from engross.contracts import Outcome, RunResult, StoreRequest
+from activities.storage import CostLine, ResultStore
+from engross.contracts import Outcome, ReplySource, ReplyStatus, RunResult, Spent, StoreRequest, Usage
 from engross.errors import ServiceUnavailable
 
 # PostgreSQL refuses to run as root.
@@ -79,3 +81,44 @@ async def test_it_behaves_like_the_one_on_sqlite(url: str, monkeypatch: pytest.M
         assert newest is not None
         assert (newest.answer, newest.outcome) == (2, Outcome.DONE)
         await stores[0].check()
+
+
+def accounts(attempt: str, *prices: str | None, source: ReplySource = ReplySource.CALLED) -> StoreRequest:
+    replies = [
+        Spent(
+            step="extract",
+            model="openai:small",
+            status=ReplyStatus.VALID,
+            source=source,
+            calls=1,
+            usage=Usage(input_tokens=1_500_000_000, output_tokens=1),
+            cost_usd=None if price is None else Decimal(price),
+        )
+        for price in prices
+    ]
+    day = f"2026-02-{int(attempt):02}"
+    return report("paid", day).model_copy(update={"attempt": attempt, "spent": tuple(replies)})
+
+
+async def test_its_accounts_are_those_of_sqlite(url: str) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stores = [await started(url)]
+        stores += [ResultStore.open(url) for _ in range(5)]
+        for store in stores:
+            stack.push_async_callback(store.close)
+        first, second = accounts("1", "0.1", None), accounts("2", "0.2", source=ReplySource.CACHED)
+
+        # The report of the older run comes last and loses its row, and every one comes six times.
+        await asyncio.gather(*(store.put(second, b"2") for store in stores))
+        await asyncio.gather(*(store.put(first, b"1") for store in stores))
+
+        kept = await stores[0].get("paid")
+        assert kept is not None
+        assert kept.answer == 2
+        whole = {"calls": 3, "cached": 1, "input_tokens": 4_500_000_000, "output_tokens": 3, "unpriced": 1}
+        assert await stores[0].costs(by="model") == [
+            CostLine(name="openai:small", cost_usd=Decimal("0.3"), **whole),
+        ]
+        assert [line.name for line in await stores[1].costs(by="day")] == ["2026-02-02", "2026-02-01"]
+        (later,) = await stores[1].costs(by="job", tenant="acme", since=date(2026, 2, 2), until=date(2026, 2, 2))
+        assert (later.name, later.cost_usd) == ("invoice", Decimal("0.2"))

@@ -100,7 +100,7 @@ def test_a_worker_that_ignores_sigterm_is_killed_with_its_children(
 def test_a_process_that_dies_at_once_gives_its_exit_code_and_last_words(
     only_worker: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = "print('reading'); raise SystemExit('ENGROSS_MODEL names no model')"
+    program = "print('reading', flush=True); raise SystemExit('ENGROSS_MODEL names no model')"
     monkeypatch.setattr(services, "WORKER_COMMAND", (sys.executable, "-c", program))
 
     with pytest.raises(ServiceUnavailable) as caught:
