@@ -1,7 +1,8 @@
-"""How runs ended, one row a run, in SQLite or PostgreSQL through SQLAlchemy."""
+"""How runs ended, one row a run, and what they spent, in SQLite or PostgreSQL through SQLAlchemy."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from activities.storage.costs import SPENT, CostLine, CostsBy, costs_query, in_order, line_of, spent_rows
 from activities.storage.rows import INDEXES, RUNS, StoredRun, row_of, run_of, stamp
 from engross.contracts import Outcome, StoreRequest
 from engross.errors import ConfigurationError, ServiceUnavailable
@@ -28,7 +30,7 @@ _NEWEST_FIRST: Final = (RUNS.c.started_at.desc(), RUNS.c.run_id.desc(), RUNS.c.t
 
 
 class ResultStore:
-    """The rows of finished runs. `put` may be repeated and may race: the newest run of an id wins.
+    """The rows of finished runs and their accounts. `put` may be repeated and may race: the newest run of an id wins.
 
     Every method raises `ServiceUnavailable` when the database does not answer.
     """
@@ -58,17 +60,20 @@ class ResultStore:
                 if self._engine.dialect.name == "postgresql":
                     # Two CREATE TABLE IF NOT EXISTS at once can fail on PostgreSQL's own catalogue.
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
-                await connection.execute(CreateTable(RUNS, if_not_exists=True))
+                for table in (RUNS, SPENT):
+                    await connection.execute(CreateTable(table, if_not_exists=True))
                 for index in INDEXES:
                     await connection.execute(CreateIndex(index, if_not_exists=True))
 
     async def put(self, request: StoreRequest, answer: bytes | None) -> None:
-        """Stores how a run ended; `answer` is its JSON text.
+        """Stores how a run ended and what it spent; `answer` is its JSON text.
 
         The row of a run that started later is never overwritten, and repeating a call changes nothing, not even
-        `stored_at`. Raises `InvalidRequest` when the answer is not JSON or `started_at` no time.
+        `stored_at`. What was spent is kept whichever row wins. Raises `InvalidRequest` when the answer is not JSON or
+        `started_at` no time.
         """
         row = row_of(request, answer)
+        spent = spent_rows(request, row["started_at"])
         insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
         statement = insert(RUNS).values(row)
         new = statement.excluded
@@ -83,6 +88,8 @@ class ResultStore:
         with self._translated():
             async with self._engine.begin() as connection:
                 await connection.execute(statement)
+                if spent:
+                    await connection.execute(insert(SPENT).on_conflict_do_nothing(), spent)
 
     async def get(self, run_id: str) -> StoredRun | None:
         """The newest row of that id; None when there is none."""
@@ -115,6 +122,28 @@ class ResultStore:
                 return
             left = None if left is None else left - size
             page = query.where(_after(found[-1]))
+
+    async def costs(
+        self,
+        *,
+        by: CostsBy,
+        job: str | None = None,
+        tenant: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+    ) -> list[CostLine]:
+        """What was spent by runs that started from `since` to `until` (UTC, both included).
+
+        The highest cost is first; by day, the newest.
+        """
+        query = costs_query(by, job=job, tenant=tenant, since=since, until=until)
+        lines: dict[str, CostLine] = {}
+        with self._translated():
+            async with self._engine.connect() as connection, connection.stream(query) as found:
+                async for page in found.mappings().partitions(_PAGE):
+                    for line in map(line_of, page):
+                        lines[line.name] = lines[line.name] + line if line.name in lines else line
+        return in_order(lines.values(), by)
 
     async def check(self) -> None:
         """Raises `ServiceUnavailable` with the fix unless the tables are there and can be written to."""

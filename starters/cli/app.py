@@ -1,7 +1,8 @@
 """Every command of `engross` with its options. What they do is imported when they do it, so that help is quick."""
 
+from datetime import datetime
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -187,6 +188,29 @@ def export(
     from starters.cli import export
 
     raise typer.Exit(export.export(load_settings(), job=job, tenant=tenant, outcome=outcome, form=form))
+
+
+@app.command()
+def costs(
+    by: Annotated[Literal["tenant", "job", "model", "day"], typer.Option("--by", help="What to add up by.")],
+    job: JobFilter = None,
+    tenant: TenantFilter = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only runs started then or later."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], metavar="YYYY-MM-DD", help="Only runs started then or earlier."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the model calls of ended runs cost, replaced runs included. Days are those of UTC."""
+    from starters.cli import costs
+
+    first, last = since.date() if since else None, until.date() if until else None
+    code = costs.costs(load_settings(), by=by, job=job, tenant=tenant, since=first, until=last, as_json=as_json)
+    raise typer.Exit(code)
 
 
 @app.command()
