@@ -67,8 +67,8 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Signs kept replies; the same for all workers of a Redis server of yours. The embedded stack makes"
-        " its own",
+        description="Signs kept replies; set the same on all machines that share a Redis server. Default: made once, in"
+        " ENGROSS_HOME",
     )
     cache_days: float = Field(30, gt=0, le=3650, description="How long equal requests are answered from kept replies")
     blobs: str | None = Field(None, description="Blob store: file:///..., s3://bucket/prefix, gs://bucket/prefix")

@@ -7,17 +7,20 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import redis.asyncio as redis
+import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from activities.guards.completions import Completions
 from activities.guards.durability import check_durability
-from engross.errors import ConfigurationError, ServiceUnavailable
+from engross.errors import ServiceUnavailable
 from engross.settings import Settings
 
 LEASE_SECONDS: Final = 15.0
 _REDIS_SECONDS: Final = 5.0
+
+_log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -48,13 +51,12 @@ def open_completions(settings: Settings, client: redis.Redis) -> Completions:
 
 
 def completion_secret(settings: Settings) -> bytes:
-    """What signs kept replies. With the embedded Redis it is made once and kept beside its data."""
+    """What signs kept replies: ENGROSS_SECRET, or one that is made once and kept in this machine's home folder."""
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
     if settings.redis_url is not None:
-        raise ConfigurationError(
-            "ENGROSS_REDIS_URL is set, so ENGROSS_SECRET must be too: 32 random characters, the same for all workers"
-        )
+        _log.warning("ENGROSS_SECRET is not set: workers on other machines can't use this one's kept replies")
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = settings.home / "secret"
     if not file.exists():
         own = file.with_name(f"secret.{os.getpid()}")

@@ -8,6 +8,7 @@ import pytest
 from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError
 from engross.settings import Settings, load_settings, variable
+from workers.redis_access import completion_secret
 from workers.wiring import check_queues, default_queues, document_roots, provider_access
 
 STAND_IN = Endpoints(temporal="t", redis="r", stand_in="http://127.0.0.1:1")
@@ -58,3 +59,16 @@ def test_local_files_are_read_on_the_embedded_stack_and_nowhere_else_by_default(
     assert document_roots(load()) == (Path("/"),)
     assert document_roots(load(TEMPORAL_ADDRESS="temporal:7233")) == ()
     assert document_roots(load(ENGROSS_DOCUMENT_ROOTS="/srv/a:/srv/b")) == (Path("/srv/a"), Path("/srv/b"))
+
+
+def test_the_secret_of_kept_replies_is_made_once(load: Any, tmp_path: Path) -> None:
+    settings = load(ENGROSS_HOME=str(tmp_path / "home"))
+    secret = completion_secret(settings)
+    assert len(secret) == 64
+    assert completion_secret(settings) == secret
+    assert (tmp_path / "home" / "secret").stat().st_mode & 0o077 == 0
+    assert [file.name for file in (tmp_path / "home").iterdir()] == ["secret"]
+
+
+def test_a_secret_of_yours_is_used_as_it_is(load: Any) -> None:
+    assert completion_secret(load(ENGROSS_SECRET="x" * 32)) == b"x" * 32
