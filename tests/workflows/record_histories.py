@@ -19,7 +19,7 @@ from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from starters.running import run
 from tests.conftest import BIN
 from tests.workflows.fakes import ScriptedActivities, reply, step
-from tests.workflows.test_chain import REQUEST, must_wait, workers
+from tests.workflows.harness import REQUEST, must_wait, workers
 from workers.search_attributes import add_search_attributes
 
 FOLDER: Final = Path(__file__).parent / "histories"

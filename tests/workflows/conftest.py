@@ -1,0 +1,19 @@
+"""The time-skipping server, shared by the tests of a file."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from engross.names import SEARCH_ATTRIBUTES
+from workers.search_attributes import add_search_attributes
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def environment(time_skipping_binary: str) -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_time_skipping(
+        test_server_existing_path=time_skipping_binary, data_converter=pydantic_data_converter
+    ) as environment:
+        await add_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        yield environment
