@@ -13,8 +13,6 @@ from engross.contracts import ModelRef
 from engross.routes import Tier, parse_route
 
 _VERSION_DIGITS: Final = 12
-# Beside the samples: where they come from, and the values that they are known to hold.
-_ABOUT_SAMPLES: Final = frozenset({"SOURCES.md", "expected.json"})
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,8 @@ class LoadedJob:
 
     def samples(self) -> list[Path]:
         """The documents in `samples/`; a demo and a test run them."""
-        files = sorted((self.folder / "samples").glob("*"))
-        return [file for file in files if file.is_file() and file.name not in _ABOUT_SAMPLES]
+        files = sorted((self.folder / "samples").glob("[!.]*"))
+        return [file for file in files if file.is_file()]
 
     def version(self) -> str:
         """Changes when anything that can change an answer changes: prompts, schemas, limits."""

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from engross.catalog import SHIPPED, load_catalog
+from engross.catalog import load_catalog
 from tests.e2e.conftest import Engross
 
 pytestmark = [pytest.mark.xdist_group("stack")]
 
 JOBS = load_catalog().jobs
+EXPECTED = Path(__file__).parent / "expected"
 KEYS = {
     "run_id", "job", "tenant", "document", "outcome", "answer", "error", "usage", "cost_usd", "model",
     "prompt_version", "calls", "repairs",
@@ -36,7 +37,7 @@ def test_every_job_runs_its_samples(engross: Engross, job: str) -> None:
 
 @pytest.mark.parametrize("job", ["invoice", "receipt"])
 def test_answers_are_mostly_right(engross: Engross, job: str, record_property: Any) -> None:
-    expected = json.loads((SHIPPED / job / "samples" / "expected.json").read_text())
+    expected = json.loads((EXPECTED / f"{job}.json").read_text())
     answers = {Path(r["document"]).name: r["answer"] for r in engross.submit(job, *map(str, JOBS[job].samples()))}
     pairs = [(answers[name][field], value) for name, values in expected.items() for field, value in values.items()]
     right = sum(answer == value for answer, value in pairs)
