@@ -57,7 +57,17 @@ class ParserProcess:
     @property
     def idle(self) -> bool:
         """Whether it waits for a job: alive, and nobody left a reply unread."""
-        return not self._busy and self._process.returncode is None and not self._stdout.at_eof()
+        return not self._busy and not self._ended
+
+    @property
+    def _ended(self) -> bool:
+        if self._process.returncode is not None or self._stdout.at_eof():
+            return True
+        try:
+            os.kill(self._process.pid, 0)  # the system knows before the event loop has been told
+        except ProcessLookupError:
+            return True
+        return False
 
     async def ask(self, header: Header, body: bytes) -> tuple[Header, bytes]:
         """The reply to one job; errors as in `frames.receive`, or OSError when the child is gone."""
@@ -71,7 +81,7 @@ class ParserProcess:
     def kill(self) -> None:
         """Ends the process now; `stop` must still follow."""
         # Once, and not while it ends by itself: `Process.kill` looks for the exit status, which asyncio waits for too.
-        if not self._killed and not self._stdout.at_eof() and self._process.returncode is None:
+        if not self._killed and not self._ended:
             self._killed = True
             self._process.kill()
 
