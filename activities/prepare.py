@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from temporalio import activity
 
+from activities.metrics import EXTRACTION_SECONDS
 from activities.ports import Blobs, Parsers
 from activities.sources import Sources
 from engross.catalog import Catalog
@@ -53,7 +54,8 @@ class Preparation:
         )
 
     async def _text(self, request: RunRequest, data: bytes) -> TextRef:
-        text = await self._parsers.extract(data, request.document.label)
+        with EXTRACTION_SECONDS.time():
+            text = await self._parsers.extract(data, request.document.label)
         blob: BlobRef = await self._blobs.put(request.tenant, text.model_dump_json().encode(), "application/json")
         return TextRef(
             tenant=blob.tenant,

@@ -7,9 +7,8 @@ from typing import Any, Final, Literal
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
 
-from engross.errors import ServiceUnavailable
+from activities.guards.redis_errors import translated
 
 # How long a circuit is remembered when nobody asks for it any more: longer than any call may take, so that the
 # outcome of every call finds the circuit that let it go.
@@ -186,9 +185,5 @@ def _microseconds(seconds: float) -> int:
 
 async def _run(script: AsyncScript, provider: str, *args: str | int) -> Any:
     circuit = f"engross:{{breaker:{provider}}}"
-    try:
+    with translated():
         return await script(keys=[circuit, f"{circuit}:failures"], args=args)
-    except RedisError as error:
-        raise ServiceUnavailable(
-            f"the circuit cannot be read: Redis does not answer ({type(error).__name__}); see that it runs"
-        ) from None

@@ -13,17 +13,16 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis.asyncio
 import structlog
 from prometheus_client import Counter
-from redis.exceptions import RedisError, ResponseError
 
 from activities.guards import completion_scripts as scripts
+from activities.guards.redis_errors import translated
 from engross.errors import ConfigurationError, InvalidRequest, ServiceUnavailable
 from engross.names import is_name
 
@@ -215,20 +214,6 @@ class Completions:
     def _mac(self, key: CompletionKey, token: str, body: str) -> str:
         content = json.dumps([key.name, key.tenant, token, body]).encode()
         return hmac.digest(self._secret, content, "sha256").hex()
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turns whatever Redis and its client raise into `ServiceUnavailable`, in one line and without any content."""
-    try:
-        yield
-    except ResponseError as error:
-        # The first word is a code: MISCONF and OOM are the disk and the memory being full.
-        code = str(error).partition(" ")[0]
-        reason = code if code.isalpha() and code.isupper() else type(error).__name__
-        raise ServiceUnavailable(f"Redis refuses ({reason}): see its log, and whether disk or memory is full") from None
-    except (RedisError, OSError) as error:
-        raise ServiceUnavailable(f"Redis does not answer ({type(error).__name__}): is it running?") from None
 
 
 def _check_names(*names: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import redis.asyncio
 from redis.exceptions import ResponseError
 
-from activities.guards.completions import translated
+from activities.guards.redis_errors import translated
 from engross.errors import ConfigurationError
 
 # With Redis' own defaults, a killed server has lost the replies that it acknowledged, and a full one may drop them.

@@ -7,9 +7,8 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
 
-from engross.errors import ServiceUnavailable
+from activities.guards.redis_errors import translated
 
 _MINUTE: Final = 60_000_000  # microseconds, the unit of all times in the scripts
 # Longer than any call may take, so that its end finds its reservation; also the lifetime of one whose worker died.
@@ -170,9 +169,5 @@ def _check(per_minute: int | None) -> None:
 
 
 async def _run(script: AsyncScript, names: tuple[str, ...], *args: float) -> int:
-    try:
+    with translated():
         return int(await script(keys=[_KEY + name for name in names], args=args) or 0)
-    except RedisError as error:
-        raise ServiceUnavailable(
-            f"the limits cannot be read: Redis does not answer ({type(error).__name__}); see that it runs"
-        ) from None

@@ -1,6 +1,7 @@
 """A call goes out when the shared limits and the provider's circuit let it; both hear how it went."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,6 +13,7 @@ from activities.models.replies import RawReply
 from engross.contracts import ModelRef
 from engross.errors import (
     CircuitOpen,
+    EngrossError,
     LimitReached,
     ProviderError,
     ProviderOverloaded,
@@ -76,19 +78,19 @@ class Guarded:
             raise CircuitOpen(f"{model.provider} is down; it is tried again from time to time", permit)
         try:
             raw = await call()
-        except ProviderError as error:
-            await self._failed(error, model, permit)
-            await self.limits.settle(**about, tokens=tokens if error.maybe_billed else 0)
+        except EngrossError as error:
+            with _first_things_first():
+                await self._failed(error, model, permit)
+                maybe_billed = isinstance(error, ProviderError) and error.maybe_billed
+                await self.limits.settle(**about, tokens=tokens if maybe_billed else 0)
             raise
-        try:
+        with _first_things_first():
             await self.breaker.success(model.provider, permit)
             used = raw.usage.input_tokens + raw.usage.output_tokens if raw.usage else tokens
             await self.limits.settle(**about, tokens=used)
-        except ServiceUnavailable as error:
-            _log.warning("guards could not be told", error=str(error))  # the reply was paid for, and comes first
         return raw
 
-    async def _failed(self, error: ProviderError, model: ModelRef, permit: Permit) -> None:
+    async def _failed(self, error: EngrossError, model: ModelRef, permit: Permit) -> None:
         if isinstance(error, RateLimited):
             # What one worker is told holds for all of them.
             await self.limits.pause(provider=model.provider, model=model.model, seconds=error.retry_after or 0)
@@ -97,3 +99,12 @@ class Guarded:
         elif await self.breaker.failure(model.provider, permit):
             CIRCUIT_OPENED.labels(model.provider).inc()
             _log.error("circuit opened", provider=model.provider, error=error.type)
+
+
+@contextmanager
+def _first_things_first() -> Iterator[None]:
+    """How a call ended, perhaps paid for, comes before what the guards are told of it."""
+    try:
+        yield
+    except ServiceUnavailable as error:
+        _log.warning("guards could not be told", error=str(error))

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, event, or_, select, text, tu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -173,7 +173,9 @@ class ResultStore:
             yield
         except (DBAPIError, PoolTimeoutError, OSError) as error:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            reason = (str(cause).splitlines() or [type(cause).__name__])[0]
+            # Trouble of the database's own may speak; a complaint about data can quote it.
+            is_about_data = isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError)
+            reason = type(cause).__name__ if is_about_data else (str(cause).splitlines() or [type(cause).__name__])[0]
             url = self._engine.url.render_as_string(hide_password=True)
             raise ServiceUnavailable(
                 f"result store {url} does not work: {reason}; check that it can be written to, or set ENGROSS_RESULTS"

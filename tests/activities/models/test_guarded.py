@@ -2,23 +2,26 @@
 
 import pytest
 
+from activities.guards.breaker import Permit
 from activities.models.guarded import Guarded
 from activities.models.replies import RawReply
 from engross.contracts import ModelRef, Usage
 from engross.errors import (
     AuthenticationFailed,
     CircuitOpen,
+    EngrossError,
+    InvalidRequest,
     LimitReached,
-    ProviderError,
     ProviderOverloaded,
     ProviderTimeout,
     ProviderUnreachable,
     RateLimited,
+    ServiceUnavailable,
 )
 from tests.activities.fakes import OpenCircuit, OpenLimits
 
 
-async def call(guarded: Guarded, error: ProviderError | None = None) -> list[int]:
+async def call(guarded: Guarded, error: EngrossError | None = None) -> list[int]:
     """Makes a call that may use 100 tokens and uses 30, or fails; gives the calls that went out."""
     made: list[int] = []
 
@@ -61,11 +64,12 @@ async def test_an_open_circuit_gives_the_tokens_back() -> None:
         (ProviderUnreachable("broke", maybe_billed=True), "failure", 100),
         (AuthenticationFailed("key"), "success", 0),
         (RateLimited("slow down", 9), "success", 0),
+        (InvalidRequest("HTTP 400"), "success", 0),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 async def test_only_a_provider_in_trouble_counts_against_its_circuit(
-    error: ProviderError, outcome: str, settled: int
+    error: EngrossError, outcome: str, settled: int
 ) -> None:
     guarded = Guarded(limits := OpenLimits(), circuit := OpenCircuit())
     with pytest.raises(type(error)):
@@ -78,3 +82,12 @@ async def test_what_one_worker_is_told_to_wait_holds_for_all() -> None:
     with pytest.raises(RateLimited):
         await call(guarded, RateLimited("slow down", 9))
     assert limits.pauses == [9]
+
+
+async def test_a_failure_is_not_hidden_by_a_redis_that_cannot_be_told() -> None:
+    class Deaf(OpenCircuit):
+        async def failure(self, provider: str, permit: Permit) -> bool:
+            raise ServiceUnavailable("Redis does not answer")
+
+    with pytest.raises(ProviderTimeout):
+        await call(Guarded(OpenLimits(), Deaf()), ProviderTimeout("lost"))
