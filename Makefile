@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The second try is for networks whose certificates only the system knows.
 SYNC := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --compile-bytecode
 
-.PHONY: install demo up down test lint format clean
+.PHONY: install demo up down test local-model local-model-test lint format clean
 
 install: .venv/.ready
 
@@ -29,6 +29,15 @@ down: install
 
 test: install lint
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# A small real model for `engross up --local-model`. The next `make install` with a new uv.lock takes it away again.
+local-model: install
+	@echo "compiling llama.cpp, which needs a C++ compiler and takes about 5 minutes, once"
+	@$(SYNC) --extra local-model 2>.venv/sync.log || $(SYNC) --extra local-model --system-certs || \
+		{ cat .venv/sync.log >&2; exit 1; }
+
+local-model-test: local-model
+	$(BIN)/pytest -m local_model -s
 
 lint: install
 	$(BIN)/ruff check .

@@ -15,4 +15,5 @@ COMPLETIONS_SERVED: Final = Counter("engross_completions_served", "Replies that 
 COMPLETIONS_UNSTORED: Final = Counter("engross_completions_unstored", "Paid replies that Redis could not keep")
 POSTPONED: Final = Counter("engross_calls_postponed", "Calls that had to wait their turn", ("provider", "why"))
 CIRCUIT_OPENED: Final = Counter("engross_circuit_opened", "Times a provider's circuit opened", ("provider",))
+BUDGETS_NEARLY_SPENT: Final = Counter("engross_budgets_nearly_spent", "Budgets that came to 90 %", ("scope",))
 EXTRACTION_SECONDS: Final = Histogram("engross_extraction_seconds", "Time to read a document", buckets=_SECONDS)

@@ -1,6 +1,7 @@
 """The activity `prepare`: the plan is frozen, the document taken in, its text extracted."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TypeAlias
 
 from temporalio import activity
@@ -18,14 +19,27 @@ Routes: TypeAlias = Mapping[Tier, tuple[ModelRef, ...]]
 
 
 class Preparation:
-    """First step of every pattern. `routes` are the models that this installation asks, by tier."""
+    """First step of every pattern.
 
-    def __init__(self, *, catalog: Catalog, blobs: Blobs, sources: Sources, parsers: Parsers, routes: Routes) -> None:
+    `routes` are the models that this installation asks, by tier; `budget_usd` caps runs whose job says nothing else.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        blobs: Blobs,
+        sources: Sources,
+        parsers: Parsers,
+        routes: Routes,
+        budget_usd: Decimal | None = None,
+    ) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._sources = sources
         self._parsers = parsers
         self._routes = routes
+        self._budget_usd = budget_usd
 
     @activity.defn
     async def prepare(self, request: RunRequest) -> Prepared:
@@ -39,7 +53,13 @@ class Preparation:
 
     async def _plan(self, job: LoadedJob, tenant: str) -> Plan:
         steps = [await self._step(step, job.prompts[step.name], tenant) for step in job.steps]
-        return Plan(job=job.name, job_version=job.version(), pattern=job.job.pattern.workflow, steps=tuple(steps))
+        return Plan(
+            job=job.name,
+            job_version=job.version(),
+            pattern=job.job.pattern.workflow,
+            steps=tuple(steps),
+            budget_usd=self._budget_usd if job.job.budget_usd is None else job.job.budget_usd,
+        )
 
     async def _step(self, step: Step, prompt: str, tenant: str) -> StepPlan:
         return StepPlan(

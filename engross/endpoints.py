@@ -13,7 +13,10 @@ STACK_FILE = "stack.json"
 
 
 class Endpoints(BaseModel):
-    """Addresses in force. `stand_in` is the base address of the stand-in provider, without `/v1`."""
+    """Addresses in force.
+
+    `stand_in` is the address of the stand-in provider, without `/v1`; `local_model` the base URL of the local model.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -21,6 +24,7 @@ class Endpoints(BaseModel):
     web_ui: str | None = None
     redis: str
     stand_in: str | None = None
+    local_model: str | None = None
 
 
 def stack_file(home: Path) -> Path:
@@ -30,7 +34,7 @@ def stack_file(home: Path) -> Path:
 
 def resolve(settings: Settings) -> Endpoints:
     """The addresses in force; raises `ServiceUnavailable` with the fix when something needed does not run."""
-    stack = _running_stack(settings.home)
+    stack = running_stack(settings.home)
     temporal = settings.temporal_address or (stack and stack.temporal)
     redis = settings.redis_url or (stack and stack.redis)
     if not temporal:
@@ -38,10 +42,17 @@ def resolve(settings: Settings) -> Endpoints:
     if not redis:
         raise ServiceUnavailable("no Redis server: run `engross up`, or set ENGROSS_REDIS_URL to a server of yours")
     embedded_ui = stack.web_ui if stack and not settings.temporal_address else None
-    return Endpoints(temporal=temporal, web_ui=embedded_ui, redis=redis, stand_in=stack.stand_in if stack else None)
+    return Endpoints(
+        temporal=temporal,
+        web_ui=embedded_ui,
+        redis=redis,
+        stand_in=stack.stand_in if stack else None,
+        local_model=stack.local_model if stack else None,
+    )
 
 
-def _running_stack(home: Path) -> Endpoints | None:
+def running_stack(home: Path) -> Endpoints | None:
+    """Where the embedded stack in `home` is, or None. Raises `ConfigurationError` when its file is damaged."""
     file = stack_file(home)
     try:
         return Endpoints.model_validate(json.loads(file.read_text(encoding="utf-8"))["endpoints"])

@@ -156,6 +156,12 @@ class ProviderGarbled(ProviderError):
     maybe_billed = True
 
 
+class ReplyTooLarge(ProviderError):
+    """The reply is far larger than any answer. It would be again, so it is not asked for twice."""
+
+    maybe_billed = True
+
+
 class AuthenticationFailed(ProviderError):
     """The key is missing, wrong or without the right."""
 
@@ -169,11 +175,15 @@ class ContextTooLong(ProviderError):
 
 
 class Postponed(EngrossError):
-    """Not tried yet: the workflow waits `seconds` on a timer, which holds no worker, and asks again."""
+    """Not tried yet: the workflow waits `seconds` on a timer, which holds no worker, and asks again.
 
-    def __init__(self, message: str, seconds: float) -> None:
+    None is until somebody acts. `cause` names what is behind it, where that has a name of its own.
+    """
+
+    def __init__(self, message: str, seconds: float | None, cause: str = "") -> None:
         super().__init__(message)
         self.seconds = seconds
+        self.cause = cause
 
 
 class LimitReached(Postponed):
@@ -181,7 +191,19 @@ class LimitReached(Postponed):
 
 
 class CircuitOpen(Postponed):
-    """The provider has failed so often that only a probe now and then is let through."""
+    """The provider has failed so often, or refused a key, that only a probe now and then is let through."""
+
+
+class BudgetExhausted(Postponed):
+    """The call could cost more than is left of a budget: of the run, of the tenant or of the day."""
+
+
+class CallTooDear(EngrossError):
+    """The call could cost more than one call may."""
+
+
+class PriceUnknown(EngrossError):
+    """There is a budget or a ceiling, and no price to hold against it."""
 
 
 class CallInFlight(EngrossError):

@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar, Final
 
 from pydantic import BaseModel
 
-from engross.contracts import ModelRef
+from engross.contracts import MOST_DOLLARS, ModelRef
 from engross.routes import Tier, parse_route
 
 _VERSION_DIGITS: Final = 12
@@ -56,10 +57,19 @@ class Chain:
 
 @dataclass(frozen=True)
 class Job:
-    """The one value `JOB` of a `job.py`. Its name is its folder's name."""
+    """The one value `JOB` of a `job.py`. Its name is its folder's name.
+
+    `budget_usd` caps the model calls of one run; a run that reaches it waits until somebody raises it. Default: the
+    installation's ENGROSS_BUDGET_RUN_USD.
+    """
 
     description: str
     pattern: Chain
+    budget_usd: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.budget_usd is not None and not 0 < self.budget_usd <= MOST_DOLLARS:
+            raise ValueError(f"budget_usd is more than 0 and at most {MOST_DOLLARS:,}")
 
 
 @dataclass(frozen=True)

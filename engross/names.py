@@ -12,12 +12,20 @@ TENANT_ATTRIBUTE: Final = "EngrossTenant"
 OUTCOME_ATTRIBUTE: Final = "EngrossOutcome"
 SEARCH_ATTRIBUTES: Final = (JOB_ATTRIBUTE, TENANT_ATTRIBUTE, OUTCOME_ATTRIBUTE)
 
+# What people and commands may tell a run, and what it shows while it waits for them.
+RESUME_SIGNAL: Final = "resume"
+RAISE_BUDGET_UPDATE: Final = "raise_budget"
+BUDGET_QUERY: Final = "budget"
+PARKED_MEMO: Final = "EngrossParked"
+
 # One command each: given several names, the server adds only the first one that is missing.
 REGISTER_ATTRIBUTES: Final = " && ".join(
     f"temporal operator search-attribute create --name {name} --type Keyword" for name in SEARCH_ATTRIBUTES
 )
 
-PROVIDERS: Final = ("openai", "anthropic")
+# An OpenAI-compatible server beside the public providers: the embedded stack's own small model, or one of yours.
+LOCAL: Final = "local"
+PROVIDERS: Final = ("openai", "anthropic", LOCAL)
 
 # Lower-case ASCII only: ids appear in URLs, file names, search attributes and terminals, so NUL, "../",
 # control and bidi characters have no way in.

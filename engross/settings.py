@@ -1,22 +1,22 @@
 """Settings: environment first, then `.env` in the working folder. Checked as a whole, once, at start."""
 
-import difflib
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from engross.contracts import ModelRef
+from engross.contracts import Dollars, ModelRef
 from engross.errors import ConfigurationError
-from engross.names import PROVIDERS
-from engross.routes import TIERS, Tier, parse_limits, parse_route
+from engross.misspelt import refuse_unknown_names
+from engross.names import LOCAL, PROVIDERS
+from engross.routes import TIERS, Tier, parse_limits, parse_prices, parse_route
 
 PREFIX: Final = "ENGROSS_"
 STAND_IN: Final = "stand-in"
-DEFAULT_MODELS: Final = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5"}
+LOCAL_MODEL: Final = "gemma3-270m"
+DEFAULT_MODELS: Final = {"openai": "gpt-4.1-mini", "anthropic": "claude-haiku-4-5", LOCAL: LOCAL_MODEL}
 
 _Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -35,8 +35,8 @@ class Settings(BaseSettings):
     # Providers
     model: str | None = Field(
         None,
-        description="`openai:<model>` or `anthropic:<model>`; several, separated by commas, are a route:"
-        " first choice, then fallbacks",
+        description="`openai:<model>`, `anthropic:<model>` or `local:<model>`; several, separated by commas, are a"
+        " route: first choice, then fallbacks",
     )
     tier_low: str | None = Field(None, description='Route of steps with tier="low"; default: ENGROSS_MODEL')
     tier_medium: str | None = Field(None, description='Route of steps with tier="medium"; default: ENGROSS_MODEL')
@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY", description="Anthropic key")
     anthropic_base_url: str | None = Field(
         None, validation_alias="ANTHROPIC_BASE_URL", description="Another address for Anthropic's API"
+    )
+    local_base_url: str | None = Field(
+        None,
+        description="An OpenAI-compatible server for `local:<model>`, without a key; default: the one of"
+        " `engross up --local-model`",
     )
     model_timeout_seconds: float = Field(300, gt=0, le=3600, description="Total time for one model call")
 
@@ -95,6 +100,17 @@ class Settings(BaseSettings):
         description="Per minute, shared by all workers: openai=500r/200000t,openai:gpt-4.1=100r (r requests, t tokens)",
     )
     tenant_tokens_per_minute: int | None = Field(None, ge=1, description="Tokens a minute that one tenant may use")
+    budget_run_usd: Dollars | None = Field(
+        None, description="US dollars that one run may spend, where its job says nothing else"
+    )
+    budget_tenant_usd: Dollars | None = Field(None, description="US dollars that each tenant may spend a month (UTC)")
+    budget_day_usd: Dollars | None = Field(
+        None, description="US dollars that all tenants together may spend a day (UTC)"
+    )
+    call_ceiling_usd: Dollars | None = Field(None, description="US dollars that one model call may cost at most")
+    prices: str = Field(
+        "", description="Prices of your own in USD per million input/output tokens: openai:my-model=0.10/0.40,local=0/0"
+    )
     parsers: int = Field(2, ge=1, le=64, description="Parser processes a worker keeps warm")
     parser_seconds: float = Field(
         60, gt=0, le=3600, description="Time to read one document before its parser is killed"
@@ -106,11 +122,15 @@ class Settings(BaseSettings):
     ui_port: _Port = Field(8233, description="Temporal's Web UI")
     redis_port: _Port = Field(6390, description="Valkey of the embedded stack")
     standin_port: _Port = Field(6391, description="The stand-in provider")
+    local_model_port: _Port = Field(6393, description="The local model, with `engross up --local-model`")
     health_port: int = Field(
         6392, ge=0, le=65535, description="A worker's /live, /ready and /metrics; 0 takes any port"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line shown")
+
+    # No setting: the base URL of the local model that the embedded stack in `home` runs; see `load_settings`.
+    _embedded_local: str | None = PrivateAttr(None)
 
     @field_validator("jobs_path", "document_roots", mode="before")
     @classmethod
@@ -123,6 +143,12 @@ class Settings(BaseSettings):
         parse_limits(value)
         return value
 
+    @field_validator("prices")
+    @classmethod
+    def _prices_have_numbers(cls, value: str) -> str:
+        parse_prices(value)
+        return value
+
     @field_validator("model", "tier_low", "tier_medium", "tier_high")
     @classmethod
     def _routes_name_providers(cls, value: str | None) -> str | None:
@@ -132,13 +158,34 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _base_url_needs_a_model(self) -> Self:
-        if self.model is None and (self.openai_base_url or self.anthropic_base_url):
+        if self.model is None and (self.openai_base_url or self.anthropic_base_url or self.local_base_url):
             raise ValueError("a base URL is set, so ENGROSS_MODEL must say which model it serves: openai:llama3.1, say")
         return self
 
+    def with_local_model(self, address: str | None) -> Self:
+        """These settings where the embedded stack runs a local model at `address`; None where it runs none."""
+        copy = self.model_copy()
+        copy._embedded_local = address
+        return copy
+
+    @property
+    def embedded_local(self) -> str | None:
+        """The base URL of the local model that the embedded stack runs, if it runs one."""
+        return self._embedded_local
+
+    def key(self, provider: str) -> SecretStr | None:
+        """The key for `provider`; a local one has none."""
+        key: SecretStr | None = getattr(self, f"{provider}_api_key", None)
+        return key
+
+    def address(self, provider: str) -> str | None:
+        """The base URL for `provider`; None where it is the public one, or where there is none."""
+        own: str | None = getattr(self, f"{provider}_base_url")
+        return own or (self._embedded_local if provider == LOCAL else None)
+
     def uses(self, provider: str) -> bool:
-        """Whether a key or an address for `provider` is set."""
-        return bool(getattr(self, f"{provider}_api_key") or getattr(self, f"{provider}_base_url"))
+        """Whether a key or an address for `provider` is set, or the embedded stack runs it."""
+        return bool(self.key(provider) or self.address(provider))
 
     @property
     def needs_stand_in(self) -> bool:
@@ -178,15 +225,22 @@ def variable(field: str) -> str:
 
 
 def load_settings(env_file: Path | None = Path(".env")) -> Settings:
-    """The settings in force. Raises `ConfigurationError` naming each bad variable and its fix."""
-    _refuse_unknown_names(env_file)
+    """The settings in force, and whether a local model runs. `ConfigurationError` names each bad variable and its fix.
+
+    A local model changes the default route, so everybody who reads the settings has to know of it.
+    """
+    from engross.endpoints import running_stack  # it reads settings, so it imports this module
+
+    refuse_unknown_names({variable(field) for field in Settings.model_fields}, PREFIX, env_file)
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own keyword
+        settings = Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic-settings' own keyword
     except ValidationError as error:
         problems = [
             f"{_name_of(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()
         ]
         raise ConfigurationError("; ".join(problems)) from None
+    stack = running_stack(settings.home)
+    return settings.with_local_model(stack.local_model if stack else None)
 
 
 def _name_of(loc: tuple[int | str, ...]) -> str:
@@ -194,16 +248,3 @@ def _name_of(loc: tuple[int | str, ...]) -> str:
         return "settings"
     name = str(loc[0])
     return variable(name) if name in Settings.model_fields else name
-
-
-def _refuse_unknown_names(env_file: Path | None) -> None:
-    known = {variable(field) for field in Settings.model_fields}
-    names = set(os.environ)
-    if env_file is not None and env_file.is_file():
-        names |= set(dotenv_values(env_file))
-    for name in sorted(names - known):
-        if name.startswith(PREFIX):
-            ours = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
-            near = difflib.get_close_matches(name.removeprefix(PREFIX), ours, n=1, cutoff=0.6)
-            hint = f"did you mean {PREFIX}{near[0]}?" if near else "see .env.example for the names there are"
-            raise ConfigurationError(f"{name} is not a setting; {hint}")

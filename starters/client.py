@@ -6,16 +6,15 @@ async with await Client.connect() as client:
 """
 
 import asyncio
-import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable, Collection
 from datetime import timedelta
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from temporalio import client as temporal
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -25,17 +24,20 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.storage import BlobStore, ResultStore, StoredRun
+from activities.storage import BlobStore, ResultStore
 from engross.catalog import Catalog, load_catalog
-from engross.contracts import DEFAULT_TENANT, BlobRef, DocumentSource, Outcome, RunRequest, RunResult
-from engross.endpoints import Endpoints, resolve
+from engross.contracts import DEFAULT_TENANT, BlobRef, BudgetState, DocumentSource, RunRequest
+from engross.endpoints import resolve
 from engross.errors import InvalidRequest, RunNotFound
 from engross.job import LoadedJob
 from engross.names import WORKFLOWS_QUEUE, is_name, workflow_id
 from engross.settings import Settings, load_settings
 from starters import ends, intake
-from starters.connection import RPC_TIMEOUT, WAIT_TIMEOUT, connect, has_pollers, translated
-from starters.reports import RunReport, RunStatus, StillRunning, Submitted, of_result, of_row, status_of_row
+from starters.asking import raise_run_budget
+from starters.connection import RPC_TIMEOUT, connect, translated
+from starters.reader import RunReader
+from starters.reports import Submitted
+from workers.waking import wake, wake_parked
 
 # Longer than anyone waits for an approval; without it a run that nobody serves would stay for ever.
 _LONGEST_RUN: Final = timedelta(days=7)
@@ -48,26 +50,11 @@ def usable_job(catalog: Catalog, job: str, tenant: str) -> LoadedJob:
     return catalog.get(job)
 
 
-class Client:
+class Client(RunReader):
     """A connection to one installation of Engross. Use as an async context manager, or call `close`.
 
     Every method raises `ServiceUnavailable` when Temporal or a store does not answer in time.
     """
-
-    def __init__(
-        self,
-        *,
-        settings: Settings,
-        endpoints: Endpoints,
-        connection: temporal.Client,
-        blobs: BlobStore,
-        results: ResultStore,
-    ) -> None:
-        self.settings = settings
-        self.endpoints = endpoints
-        self._temporal = connection
-        self._blobs = blobs
-        self._results = results
 
     @classmethod
     async def connect(cls, settings: Settings | None = None) -> Self:
@@ -176,66 +163,11 @@ class Client:
             return True
         return False
 
-    # --- looking ----------------------------------------------------------------------------------------------------
-
-    async def wait(self, run_id: str) -> RunReport:
-        """How the run ended, once it has, in whatever way. Raises `RunNotFound`."""
-        handle = self._temporal.get_workflow_handle(run_id)
-        try:
-            with translated(self.endpoints.temporal):
-                end: object
-                try:
-                    end = await handle.result(rpc_timeout=WAIT_TIMEOUT)
-                except temporal.WorkflowFailureError as failure:
-                    end = failure.cause
-                run = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-        except RunNotFound:
-            return of_row(await self._forgotten(run_id))
-        row = await self._results.get(run_id)
-        if row is not None and ends.is_of(row, run):
-            return of_row(row)
-        result = ends.result_of(run, end)
-        return of_result(result, answer=await self._answer(result))
-
-    async def result(self, run_id: str) -> RunReport:
-        """How the run ended. Raises `RunNotFound`, or `StillRunning` when it has not ended."""
-        if (await self.status(run_id)).outcome is None:
-            raise StillRunning(f"run {run_id} has not ended; see `engross status {run_id}`")
-        return await self.wait(run_id)
-
-    async def status(self, run_id: str) -> RunStatus:
-        """Where the run stands. Raises `RunNotFound`."""
-        try:
-            run = await self._describe(run_id)
-        except RunNotFound:
-            return status_of_row(await self._forgotten(run_id))
-        if run.status is temporal.WorkflowExecutionStatus.RUNNING:
-            return ends.running(run)
-        return ends.ended(run, await self.wait(run_id))
-
-    async def list(
-        self,
-        *,
-        job: str | None = None,
-        tenant: str | None = None,
-        outcome: Outcome | None = None,
-        limit: int | None = None,
-    ) -> AsyncIterator[RunStatus]:
-        """Runs, newest first: those that are running (unless `outcome` is given), then those that ended."""
-        shown = set()
-        if outcome is None:
-            async for status in self._running(job, tenant, limit):
-                shown.add(status.run_id)
-                yield status
-        left = None if limit is None else limit - len(shown)
-        async for row in self._results.rows(job=job, tenant=tenant, outcome=outcome, limit=left):
-            # The row of a run that is running again tells of its last attempt.
-            if row.run_id not in shown:
-                yield status_of_row(row)
+    # --- acting on runs ---------------------------------------------------------------------------------------------
 
     async def cancel(self, run_id: str) -> bool:
         """Asks the run to stop; False when it had ended already. Raises `RunNotFound`."""
-        if (await self.status(run_id)).outcome is not None:
+        if (await self.status(run_id)).has_ended:
             return False
         try:
             with translated(self.endpoints.temporal):
@@ -244,33 +176,33 @@ class Client:
             return False  # it ended in between
         return True
 
-    async def is_served(self) -> bool:
-        """Whether a worker takes workflows, or has in the last minutes."""
+    async def resume(self, run_id: str) -> bool:
+        """Tells a parked run to try again now; False when it had ended already. Raises `RunNotFound`."""
+        if (await self.status(run_id)).has_ended:
+            return False
         with translated(self.endpoints.temporal):
-            return await has_pollers(self._temporal, WORKFLOWS_QUEUE)
+            return await wake(self._temporal, run_id)
 
-    def link(self, run_id: str) -> str | None:
-        """The run's page in Temporal's Web UI, where its address is known."""
-        if self.endpoints.web_ui is None:
-            return None
-        return f"{self.endpoints.web_ui}/namespaces/{self._temporal.namespace}/workflows/{run_id}"
-
-    async def _describe(self, run_id: str) -> temporal.WorkflowExecutionDescription:
+    async def resume_parked(
+        self,
+        *,
+        tenant: str | None = None,
+        kinds: Collection[str] | None = None,
+        after_first: Callable[[], Awaitable[object]] | None = None,
+    ) -> int:
+        """Tells the parked runs to try again now, and how many there were; see `workers.waking.wake_parked`."""
         with translated(self.endpoints.temporal):
-            return await self._temporal.get_workflow_handle(run_id).describe(rpc_timeout=RPC_TIMEOUT)
+            return await wake_parked(self._temporal, tenant=tenant, kinds=kinds, after_first=after_first)
 
-    async def _running(self, job: str | None, tenant: str | None, limit: int | None) -> AsyncIterator[RunStatus]:
-        query = ends.running_query(job, tenant)
+    async def raise_budget(self, run_id: str, *, by_usd: Decimal, by: str = "") -> BudgetState:
+        """Lets the run spend more, and tells it to try again now; `by` says who decided it.
+
+        Raises `RunNotFound`, `InvalidRequest` for a run that has ended or has no budget of its own and for an amount
+        that is none, `ServiceUnavailable` also when no worker is there to answer.
+        """
+        status = await self.status(run_id)
+        if status.has_ended:
+            raise InvalidRequest(f"run {run_id} has ended ({status.state}), so its budget can't be raised")
+        await self._check_served(run_id)
         with translated(self.endpoints.temporal):
-            async for run in self._temporal.list_workflows(query, limit=limit, rpc_timeout=RPC_TIMEOUT):
-                yield ends.running(run)
-
-    async def _forgotten(self, run_id: str) -> StoredRun:
-        """The row of a run that Temporal's retention time has removed, or that never was."""
-        row = await self._results.get(run_id)
-        if row is None:
-            raise RunNotFound(f"no run has the id {run_id!r}")
-        return row
-
-    async def _answer(self, result: RunResult) -> Any:
-        return json.loads(await self._blobs.get(result.answer)) if result.answer else None
+            return await raise_run_budget(self._temporal, run_id, by_usd=by_usd, by=by)

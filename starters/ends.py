@@ -15,6 +15,7 @@ from engross.contracts import ErrorInfo, Outcome, RunResult
 from engross.errors import InvalidRequest
 from engross.names import JOB_ATTRIBUTE, TENANT_ATTRIBUTE, WORKFLOWS_QUEUE, is_name
 from starters.reports import PendingStep, RunReport, RunStatus
+from workers.waking import parked_query, parked_reason
 
 JOB: Final = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
 TENANT: Final = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
@@ -44,15 +45,17 @@ def result_of(run: WorkflowExecution, end: object) -> RunResult:
     )
 
 
-def running(run: WorkflowExecution) -> RunStatus:
+async def running(run: WorkflowExecution) -> RunStatus:
     """The status of a run that has not ended, with its pending steps when `run` was described, not listed."""
+    reason = await parked_reason(run)
     steps = run.raw_description.pending_activities if isinstance(run, WorkflowExecutionDescription) else ()
     return RunStatus(
         run_id=run.id,
         job=attribute(run, JOB),
         tenant=attribute(run, TENANT),
         document="",
-        outcome=None,
+        outcome=Outcome.PARKED if reason else None,
+        error=reason,
         started_at=run.start_time,
         pending=tuple(
             PendingStep(
@@ -65,9 +68,25 @@ def running(run: WorkflowExecution) -> RunStatus:
     )
 
 
-def running_query(job: str | None, tenant: str | None) -> str:
-    """Temporal's list filter for runs that have not ended. Raises `InvalidRequest` for what is no name."""
-    query = f"ExecutionStatus = 'Running' AND TaskQueue = '{WORKFLOWS_QUEUE}'"
+def parked(run: WorkflowExecution, reason: ErrorInfo) -> RunReport:
+    """The report on a run that waits for somebody to act."""
+    return RunReport(
+        run_id=run.id,
+        job=attribute(run, JOB),
+        tenant=attribute(run, TENANT),
+        document="",
+        outcome=Outcome.PARKED,
+        error=reason,
+    )
+
+
+def running_query(job: str | None, tenant: str | None, *, parked: bool = False) -> str:
+    """Temporal's list filter for runs that have not ended, or of these the `parked` ones.
+
+    Raises `InvalidRequest` for what is no name.
+    """
+    query = parked_query() if parked else "ExecutionStatus = 'Running'"
+    query += f" AND TaskQueue = '{WORKFLOWS_QUEUE}'"
     for key, value in ((JOB, job), (TENANT, tenant)):
         if value is None:
             continue

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import PlainSerializer
 
@@ -38,7 +38,9 @@ class Submitted(Contract):
 class RunReport(Contract):
     """How one document ended. `run_id` is None when it was refused before a run was started.
 
-    `answer` is a JSON value; `cost_usd` None when the price of the model is unknown; `calls` counts model calls.
+    `answer` is a JSON value; `cost_usd` None when the price of the model is unknown; `calls` counts model calls. With
+    the outcome `parked` it has not ended: it waits for what `error` tells to do, then goes on by itself, and its
+    accounts are not known yet.
     """
 
     run_id: str | None
@@ -65,7 +67,7 @@ class PendingStep(Contract):
 
 
 class RunStatus(Contract):
-    """Where a run stands. `outcome` is None while it runs."""
+    """Where a run stands. `outcome` is None while it runs, or `parked`, with the reason as its `error`."""
 
     run_id: str
     job: str
@@ -83,14 +85,38 @@ class RunStatus(Contract):
         """The outcome, or `running`."""
         return self.outcome.value if self.outcome else "running"
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.outcome not in (None, Outcome.PARKED)
+
+
+class BudgetReport(Contract):
+    """A budget as it stands. `name` is the run or tenant, "" for the day; `limit_usd` excludes raises, None is no cap.
+
+    `unclear_usd` may have been billed and counts like spent; `spent_usd` is None where a price is unknown. `period` is
+    a month, a day, or "" for a run, which has no `ends_at` (UTC). `waiting_for` is what a parked run waits for.
+    """
+
+    scope: Literal["run", "tenant", "day"]
+    name: str
+    limit_usd: Decimal | None
+    raised_usd: Decimal = Decimal(0)
+    spent_usd: Decimal | None
+    reserved_usd: Decimal = Decimal(0)
+    unclear_usd: Decimal = Decimal(0)
+    left_usd: Decimal | None = None
+    period: str = ""
+    ends_at: datetime | None = None
+    waiting_for: str = ""
+
 
 def json_line(value: Contract) -> str:
     """`value` as one line of JSON in ASCII, safe for any terminal, with money in its exact decimal digits."""
     fields = value.model_dump(mode="json")
     texts = {name: json.dumps(field) for name, field in fields.items()}
-    cost = getattr(value, "cost_usd", None)
-    if cost is not None:
-        texts["cost_usd"] = format(cost, "f")
+    money = {name: getattr(value, name) for name in fields}
+    texts |= {name: format(amount, "f") for name, amount in money.items() if isinstance(amount, Decimal)}
     return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in texts.items()) + "}"
 
 

@@ -60,7 +60,7 @@ def as_failure(error: EngrossError, attempt: int) -> ApplicationError:
     poisonous = isinstance(error, ExtractionCrashed) and attempt >= _CRASHES_BEFORE_GIVING_UP
     return ApplicationError(
         str(error),
-        *([error.seconds] if isinstance(error, Postponed) else []),
+        *([error.seconds, error.cause, attempt - 1] if isinstance(error, Postponed) else []),
         type=error.type,
         non_retryable=poisonous or not error.retryable,
         next_retry_delay=_wait(error.retry_after) if isinstance(error, RateLimited) else None,

@@ -23,6 +23,7 @@ from workers.health import Check, health_server
 from workers.interceptor import StepInterceptor
 from workers.logs import configure_logs
 from workers.search_attributes import ensure_search_attributes
+from workers.waking import wake_after_start
 from workers.wiring import WORKFLOWS, Wiring, check_queues, default_queues, wire
 
 _HEALTH_HOST: Final = "127.0.0.1"
@@ -58,6 +59,7 @@ async def _serve(settings: Settings, queues: Sequence[str]) -> None:
                 await stack.enter_async_context(_worker(client, queue, wiring))
             await stack.enter_async_context(health_server(_HEALTH_HOST, settings.health_port, _checks(client, wiring)))
             _log.info("worker is polling", queues=list(queues), jobs=sorted(wiring.catalog.jobs))
+            stack.callback(asyncio.create_task(wake_after_start(client, wiring.redis, queues)).cancel)
             await stop.wait()
             _log.info("worker is draining", seconds=_DRAIN.total_seconds())
     _log.info("worker has stopped")

@@ -1,4 +1,4 @@
-"""The way to Redis, and to the completion store in it."""
+"""The way to Redis, and to the completion store and the budgets in it."""
 
 import os
 import secrets
@@ -12,12 +12,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from activities.guards.budgets import Budgets
 from activities.guards.completions import Completions
 from activities.guards.durability import check_durability
 from engross.errors import ServiceUnavailable
 from engross.settings import Settings
 
 LEASE_SECONDS: Final = 15.0
+# Beyond a call's own time limit: the end of every call must find its reservation.
+HELD_LONGER_SECONDS: Final = 300.0
 _REDIS_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -48,6 +51,11 @@ async def open_redis(settings: Settings, url: str) -> AsyncIterator[redis.Redis]
 def open_completions(settings: Settings, client: redis.Redis) -> Completions:
     """The completion store in that Redis."""
     return Completions(client, secret=completion_secret(settings), lease_seconds=LEASE_SECONDS)
+
+
+def open_budgets(settings: Settings, client: redis.Redis) -> Budgets:
+    """The budgets in that Redis."""
+    return Budgets(client, held_seconds=settings.model_timeout_seconds + HELD_LONGER_SECONDS)
 
 
 def completion_secret(settings: Settings) -> bytes:

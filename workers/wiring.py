@@ -1,13 +1,13 @@
 """The composition root: the one place that builds clients and stores and hands them to activities."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis.asyncio as redis
-from pydantic import SecretStr
 
 from activities.checks.repair import Repairs
 from activities.documents.pool import ParserPool
@@ -21,13 +21,18 @@ from activities.store import Storing
 from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError
-from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
-from engross.routes import parse_limits
+from engross.names import DOCUMENTS_QUEUE, LOCAL, PROVIDERS, WORKFLOWS_QUEUE, models_queue
+from engross.routes import parse_limits, parse_prices
 from engross.settings import Settings
-from workers.redis_access import LEASE_SECONDS, open_completions, open_redis
+from workers.redis_access import LEASE_SECONDS, open_budgets, open_completions, open_redis
 from workflows.chain import Chain
 
+if TYPE_CHECKING:  # see `_model_activities`
+    from activities.models.providers import ModelCall, Provider
+    from activities.models.replies import RawReply
+
 WORKFLOWS: Final[tuple[type, ...]] = (Chain,)
+_STOOD_IN_FOR: Final = ("openai", "anthropic")
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Wiring:
 
 def default_queues(settings: Settings) -> tuple[str, ...]:
     """All queues that this installation can serve: those of a provider only when its key or address is set."""
-    ready = [name for name in PROVIDERS if settings.needs_stand_in or settings.uses(name)]
+    ready = _STOOD_IN_FOR if settings.needs_stand_in else [name for name in PROVIDERS if settings.uses(name)]
     return (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, *map(models_queue, ready))
 
 
@@ -87,7 +92,14 @@ def _document_activities(
     settings: Settings, catalog: Catalog, blobs: BlobStore, results: ResultStore, parsers: ParserPool
 ) -> Sequence[Callable[..., Any]]:
     sources = Sources(blobs=blobs, roots=document_roots(settings), max_mb=settings.max_document_mb)
-    preparation = Preparation(catalog=catalog, blobs=blobs, sources=sources, parsers=parsers, routes=settings.routes)
+    preparation = Preparation(
+        catalog=catalog,
+        blobs=blobs,
+        sources=sources,
+        parsers=parsers,
+        routes=settings.routes,
+        budget_usd=settings.budget_run_usd,
+    )
     repairs = Repairs(catalog=catalog, blobs=blobs, parsers=parsers)
     storing = Storing(blobs=blobs, results=results)
     return (preparation.prepare, repairs.repair_answer, storing.store_answer)
@@ -120,16 +132,17 @@ def _model_activities(shared: _Shared, provider: str, stack: AsyncExitStack) -> 
     from activities.models.ask import Models
     from activities.models.guarded import Guarded
     from activities.models.paid import PaidOnce
-    from activities.models.providers import AnthropicProvider, OpenAIProvider
+    from activities.models.preflight import Caps, Preflight
+    from activities.models.prices import Prices
+    from activities.models.providers import AnthropicProvider, OpenAIProvider, Provider
 
     settings = shared.settings
     key, address = provider_access(settings, shared.endpoints, provider)
     seconds = settings.model_timeout_seconds
-    client = (
-        OpenAIProvider(api_key=key, base_url=address, seconds=seconds)
-        if provider == "openai"
-        else AnthropicProvider(api_key=key, base_url=address, seconds=seconds)
-    )
+    speaks = AnthropicProvider if provider == "anthropic" else OpenAIProvider
+    client: Provider = speaks(api_key=key, base_url=address, seconds=seconds)
+    if provider == LOCAL and address == settings.embedded_local:
+        client = _OneAtATime(client)
     stack.push_async_callback(client.close)
     for job in shared.catalog.jobs.values():
         for step in job.steps:
@@ -147,23 +160,48 @@ def _model_activities(shared: _Shared, provider: str, stack: AsyncExitStack) -> 
             tenant_tokens_per_minute=settings.tenant_tokens_per_minute,
         ),
         breaker=Breaker(shared.redis, probe_seconds=seconds + LEASE_SECONDS),
+        budgets=open_budgets(settings, shared.redis),
+    )
+    caps = Caps(
+        call_usd=settings.call_ceiling_usd, tenant_usd=settings.budget_tenant_usd, day_usd=settings.budget_day_usd
     )
     models = Models(
-        catalog=shared.catalog, blobs=shared.blobs, providers={provider: client}, paid=paid, guarded=guarded
+        catalog=shared.catalog,
+        blobs=shared.blobs,
+        providers={provider: client},
+        paid=paid,
+        guarded=guarded,
+        preflight=Preflight(Prices(parse_prices(settings.prices)), caps),
     )
     return (models.ask_model,)
 
 
+class _OneAtATime:
+    """Calls `provider` one by one: the local model takes them so, and to wait there would use up a call's time."""
+
+    def __init__(self, provider: "Provider") -> None:
+        self._provider = provider
+        self._turn = asyncio.Lock()
+
+    async def call(self, call: "ModelCall") -> "RawReply":
+        async with self._turn:
+            return await self._provider.call(call)
+
+    async def close(self) -> None:
+        await self._provider.close()
+
+
 def provider_access(settings: Settings, endpoints: Endpoints, provider: str) -> tuple[str, str | None]:
     """Key and address of a provider; those of the stand-in when no provider is set up at all."""
+    if provider == LOCAL and not settings.uses(LOCAL):
+        raise ConfigurationError("no local model: run `engross up --local-model`, or set ENGROSS_LOCAL_BASE_URL")
     if settings.needs_stand_in:
         if endpoints.stand_in is None:
             raise ConfigurationError(
                 "no provider: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or run `engross up` for the stand-in"
             )
         return "stand-in", endpoints.stand_in + ("/v1" if provider == "openai" else "")
-    key: SecretStr | None = getattr(settings, f"{provider}_api_key")
-    address: str | None = getattr(settings, f"{provider}_base_url")
+    key, address = settings.key(provider), settings.address(provider)
     if key is None and address is None:
         raise ConfigurationError(f"no key for {provider}: set {provider.upper()}_API_KEY")
     # Servers at an address of yours often want no key; the SDKs refuse to start without one.

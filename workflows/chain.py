@@ -5,16 +5,16 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from engross.contracts import RunRequest, RunResult
     from workflows.failures import OF_OUR_OWN
-    from workflows.run import Run
+    from workflows.pattern import Pattern
 
 
 @workflow.defn(name="chain", failure_exception_types=OF_OUR_OWN)
-class Chain:
+class Chain(Pattern):
     """Reads a document with one model call after another."""
 
     @workflow.run
     async def run(self, request: RunRequest | None = None) -> RunResult:
-        async with Run(request, pattern="chain") as run:
+        async with self._run as run:
             prepared = await run.prepare()
             answer = None
             for step in prepared.plan.steps:

@@ -1,7 +1,8 @@
 """Names for what ends a run early: from replies that are no answer, and from steps that gave up."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from temporalio import exceptions
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
@@ -26,23 +27,44 @@ FOR_A_PERSON: Final = frozenset({"InvalidAnswer", "RefusedAnswer", "FilteredAnsw
 # Not `Exception`: that would make nondeterminism, which a corrected deploy can heal, permanent.
 OF_OUR_OWN: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 
+# What somebody has to put right; the run waits for that and goes on by itself.
+_NEEDS_A_HAND: Final = frozenset({"AuthenticationFailed", "QuotaExhausted"})
+_POSTPONED: Final = frozenset({"LimitReached", "CircuitOpen", "BudgetExhausted"})
+# The time that a circuit stays open at first: whoever opened it comes back when it lets a probe through.
+_FIRST_PROBE: Final = timedelta(seconds=30)
 
 # Trouble of one provider or model, which the next one on the route may not have.
 _OF_ONE_MODEL: Final = frozenset(
     {
         "AuthenticationFailed",
         "BillingUnclear",
+        "CallTooDear",
         "CircuitOpen",
         "ContextTooLong",
+        "PriceUnknown",
         "ProviderGarbled",
         "ProviderOverloaded",
         "ProviderTimeout",
         "ProviderUnreachable",
         "QuotaExhausted",
         "RateLimited",
+        "ReplyTooLarge",
         "StepTimedOut",
     }
 )
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Why a call must wait. `time` None is until somebody acts, and `parks` says that somebody has to.
+
+    `tried` counts the calls that went out, and failed, before it came to that.
+    """
+
+    reason: ErrorInfo
+    time: timedelta | None
+    parks: bool = False
+    tried: int = 0
 
 
 def another_model_may_help(error: ActivityError) -> bool:
@@ -51,12 +73,25 @@ def another_model_may_help(error: ActivityError) -> bool:
     return info is not None and info.type in _OF_ONE_MODEL
 
 
-def postponed(error: ActivityError) -> tuple[str, timedelta] | None:
-    """Why a call must wait and how long; None when it failed for another reason."""
-    cause = error.cause
-    if isinstance(cause, ApplicationError) and cause.type in {"LimitReached", "CircuitOpen"} and cause.details:
-        return cause.type, timedelta(seconds=max(1.0, float(cause.details[0])))
-    return None
+def wait_of(error: ActivityError) -> Wait | None:
+    """Why a call must wait and how long; None when it failed for good."""
+    failure = error.cause
+    if not isinstance(failure, ApplicationError):
+        return None
+    if failure.type in _NEEDS_A_HAND:
+        return Wait(ErrorInfo(type=failure.type, message=failure.message), _FIRST_PROBE, parks=True)
+    if failure.type not in _POSTPONED:
+        return None
+    # Runs that began under an earlier version know the first of them only.
+    told: list[Any] = [*failure.details, *(None, "", 0)[len(failure.details) :]]
+    seconds, cause, tried = told
+    kind = cause if cause in _NEEDS_A_HAND else failure.type
+    return Wait(
+        reason=ErrorInfo(type=kind, message=failure.message),
+        time=None if seconds is None else timedelta(seconds=max(1.0, float(seconds))),
+        parks=kind == "BudgetExhausted" or kind in _NEEDS_A_HAND,
+        tried=tried,
+    )
 
 
 def named(kind: str, message: str) -> ApplicationError:

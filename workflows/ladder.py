@@ -1,17 +1,31 @@
 """From a question to a checked answer: models in order of the route, and for each the repair ladder, rung by rung."""
 
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
 
-from engross.contracts import AskRequest, BlobRef, ModelRef, RepairRequest, Reply, ReplyStatus, StepPlan, TextRef
+from engross.contracts import (
+    AskRequest,
+    BlobRef,
+    ModelRef,
+    RepairRequest,
+    Reply,
+    ReplyStatus,
+    RunBudget,
+    StepPlan,
+    TextRef,
+)
 from engross.names import models_queue
 from workflows import failures, steps, story
+from workflows.parking import Parking
 
 _INVALID = ReplyStatus.INVALID
-# With circuits that stay open for 30 s, then twice as long each time up to 10 minutes: about half an hour.
+# With circuits that stay open for 30 s, then twice as long each time up to 10 minutes: about half an hour. From then
+# on the run shows that it waits.
 _OUTAGE_WAITS = 6
 _JITTER = 0.25
 
@@ -27,17 +41,42 @@ class Question:
     cache: bool = True
 
 
-class Ladder:
-    """Climbs until an answer holds or nothing declared is left. `note` hears of every reply, and whether it repairs."""
+@dataclass(frozen=True)
+class Host:
+    """What the run gives its ladders: `note` hears of every reply, and whether it repairs."""
 
-    def __init__(self, question: Question, note: Callable[[Reply, bool], None]) -> None:
+    note: Callable[[Reply, bool], None]
+    budget: Callable[[], RunBudget | None]
+    parking: Parking
+
+
+class _LookAgain(Exception):
+    """The last model of the route was waited for; by now those before it may be back as well."""
+
+
+class Ladder:
+    """Climbs until an answer holds or nothing declared is left."""
+
+    def __init__(self, question: Question, host: Host) -> None:
         self._question = question
-        self._note = note
+        self._host = host
+        # Models that may still be asked; one that replied and then failed, or never got it right, is done with.
+        self._left = list(question.step.route)
+        self._replied: set[ModelRef] = set()
+        self._tried: Counter[ModelRef] = Counter()  # calls that failed since a model last replied
+        self._outages = 0
 
     async def climb(self) -> Reply:
         """The valid reply, or the last one there was. Provider trouble that no other model can help with is raised."""
-        route = self._question.step.route
-        for model in route[:-1]:
+        try:
+            while True:
+                with suppress(_LookAgain):
+                    return await self._climb_route()
+        finally:
+            self._host.parking.leave(self._question.step.name)
+
+    async def _climb_route(self) -> Reply:
+        for model in self._left[:-1]:
             try:
                 reply = await self._climb_with(model, steps.ask_model_or_move_on)
             except ActivityError as error:
@@ -46,7 +85,9 @@ class Ladder:
             else:
                 if reply.status is not _INVALID:
                     return reply
-        return await self._climb_with(route[-1], steps.ask_model)
+            if model in self._replied:
+                self._left.remove(model)
+        return await self._climb_with(self._left[-1], steps.ask_model)
 
     async def _climb_with(self, model: ModelRef, call: steps.AskStep) -> Reply:
         step = self._question.step
@@ -85,31 +126,42 @@ class Ladder:
         )
         summary = f"{question.step.name}{': ' if why else ''}{why} ({model})"
         reply = await self._ask_in_turn(request, call, summary)
-        self._note(reply, bool(why))
+        self._replied.add(model)
+        del self._tried[model]
+        self._host.parking.leave(question.step.name)
+        self._host.note(reply, bool(why))
         return reply
 
     async def _ask_in_turn(self, request: AskRequest, call: steps.AskStep, summary: str) -> Reply:
-        """Waits on timers while limits or an open circuit say so. The last model of a route waits out an outage."""
-        openings = 0
+        """Waits while limits, circuits or budgets say so: on a timer, or parked until somebody has acted."""
         while True:
             try:
-                return await call(request, summary=summary, queue=models_queue(request.model.provider))
+                request = request.model_copy(update={"budget": self._host.budget()})
+                step = call.after(self._tried[request.model])
+                return await step(request, summary=summary, queue=models_queue(request.model.provider))
             except ActivityError as error:
-                waiting = failures.postponed(error)
-                if waiting is None:
+                wait = failures.wait_of(error)
+                elsewhere = failures.another_model_may_help(error)
+                if wait is None or (elsewhere and call is not steps.ask_model):
                     raise
-                why, time = waiting
-                openings += why == "CircuitOpen"
-                if openings > _OUTAGE_WAITS or (openings and call is not steps.ask_model):
-                    raise
-                # A little more than asked, each run its own, so that those who wait don't come back together.
-                time *= 1 + _JITTER * workflow.random().random()
-                await workflow.sleep(time, summary=f"{why}: {request.model} again in {time.total_seconds():.0f} s")
+            self._tried[request.model] += wait.tried
+            await self._wait(wait)
+            if elsewhere and len(self._left) > 1 and request.model not in self._replied:
+                raise _LookAgain
+
+    async def _wait(self, wait: failures.Wait) -> None:
+        self._outages += wait.reason.type == "CircuitOpen"
+        # A little more than asked, each run its own, so that those who wait don't come back together.
+        time = wait.time * (1 + _JITTER * workflow.random().random()) if wait.time else None
+        if wait.parks or self._outages > _OUTAGE_WAITS:
+            await self._host.parking.wait(self._question.step.name, wait.reason, time)
+        elif time:
+            await workflow.sleep(time, summary=f"{wait.reason.type}: again in {time.total_seconds():.0f} s")
 
     async def _fix(self, reply: Reply) -> Reply:
         question = self._question
         request = RepairRequest(job=question.job, step=question.step, reply=reply)
         summary = f"{question.step.name}: fix {story.count(reply.problems)} by code"
         fixed = await steps.repair_answer(request, summary=summary)
-        self._note(fixed, True)
+        self._host.note(fixed, True)
         return fixed

@@ -1,7 +1,6 @@
 """One run over one document: asks, climbs the repair ladder, keeps the accounts, and records how it ended."""
 
 import asyncio
-from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
@@ -11,23 +10,24 @@ from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from engross.contracts import (
     BlobRef,
+    BudgetRaise,
+    BudgetState,
     ErrorInfo,
     Outcome,
     Prepared,
     Reply,
-    ReplySource,
     ReplyStatus,
     RunRequest,
     RunResult,
-    Spent,
     StepPlan,
     StoreRequest,
     TextRef,
-    Usage,
 )
 from engross.names import JOB_ATTRIBUTE, OUTCOME_ATTRIBUTE, TENANT_ATTRIBUTE
 from workflows import failures, steps, story
-from workflows.ladder import Ladder, Question
+from workflows.accounts import Accounts
+from workflows.ladder import Host, Ladder, Question
+from workflows.parking import Parking
 
 _JOB = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
 _TENANT = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
@@ -48,8 +48,8 @@ class Run:
         self._label = f"{request.job} of {request.tenant}"
         self._prepared: Prepared | None = None
         self._answer: BlobRef | None = None
-        self._replies: list[Reply] = []
-        self._repairs = 0
+        self._accounts = Accounts()
+        self._parking = Parking(self._tell)
         self._result: RunResult | None = None
 
     @property
@@ -69,13 +69,15 @@ class Run:
                 "InvalidRequest",
                 f"job {self._request.job!r} runs as workflow type {prepared.plan.pattern}, not {self._pattern}",
             )
+        self._accounts.cap(prepared.plan.budget_usd)
         self._tell()
         return prepared
 
     async def ask(self, step: StepPlan, text: TextRef, previous: BlobRef | None = None) -> BlobRef:
         """One checked answer of `step`: the model's, or what the repair ladder made of it."""
         question = Question(job=self._request.job, step=step, text=text, previous=previous, cache=self._request.cache)
-        reply = await Ladder(question, self._note).climb()
+        host = Host(note=self._note, budget=self._accounts.budget, parking=self._parking)
+        reply = await Ladder(question, host).climb()
         if reply.status is not ReplyStatus.VALID or reply.answer is None:
             raise failures.of_reply(reply)
         return reply.answer
@@ -88,12 +90,30 @@ class Run:
         await self._record(Outcome.DONE)
 
     def _note(self, reply: Reply, is_repair: bool) -> None:
-        self._replies.append(reply)
-        self._repairs += is_repair
+        self._accounts.note(reply, is_repair=is_repair)
         self._tell()
 
     def _tell(self, outcome: Outcome | None = None) -> None:
-        workflow.set_current_details(story.details(self._prepared, self._replies, outcome))
+        told = story.details(self._prepared, self._accounts, self._parking.reason, outcome)
+        workflow.set_current_details(told)
+
+    # --- what people may tell it ------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Tries again now what waits."""
+        self._parking.wake()
+
+    def raise_budget(self, more: BudgetRaise) -> BudgetState:
+        """Lets this run spend more, and tries again."""
+        self._accounts.lift(more.by_usd)
+        workflow.logger.info("budget raised", extra={"by_usd": str(more.by_usd), "by": more.by})
+        self.wake()
+        return self.budget_state()
+
+    def budget_state(self) -> BudgetState:
+        """What this run may spend, and has spent."""
+        reason = self._parking.reason
+        return self._accounts.state(reason.message if reason else "")
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -126,14 +146,14 @@ class Run:
 
     async def _record(self, outcome: Outcome, error: ErrorInfo | None = None) -> RunResult:
         info = workflow.info()
-        result = self._sum_up(outcome, error)
+        result = self._accounts.result(self._request, outcome, self._answer, error)
         request = StoreRequest(
             result=result,
             started_at=info.start_time.isoformat(),
             document_name=self._request.document.label,
             document=self._prepared.document if self._prepared else None,
             attempt=info.run_id,
-            spent=tuple(_spent(reply) for reply in self._replies if reply.asked is not None),
+            spent=self._accounts.spent(),
         )
         storing = asyncio.ensure_future(steps.store_answer(request, summary=f"store: {outcome.value}"))
         try:
@@ -144,38 +164,3 @@ class Run:
         workflow.upsert_search_attributes([_OUTCOME.value_set(outcome.value)])
         self._tell(outcome)
         return result
-
-    def _sum_up(self, outcome: Outcome, error: ErrorInfo | None) -> RunResult:
-        last = self._replies[-1] if self._replies else None
-        prices = [reply.cost_usd for reply in self._replies]
-        known = [price for price in prices if price is not None]
-        return RunResult(
-            run_id=workflow.info().workflow_id,
-            job=self._request.job,
-            tenant=self._request.tenant,
-            outcome=outcome,
-            answer=self._answer,
-            error=error,
-            usage=sum((reply.usage for reply in self._replies), Usage()),
-            cost_usd=sum(known, Decimal(0)) if len(known) == len(prices) else None,
-            model=last.model if last else "",
-            prompt_version=last.prompt_version if last else "",
-            calls=sum(reply.calls for reply in self._replies),
-            repairs=self._repairs,
-            cached=sum(reply.source is ReplySource.CACHED for reply in self._replies),
-            maybe_billed=sum(reply.maybe_billed for reply in self._replies),
-            problems=last.problems if last and last.status is ReplyStatus.INVALID else (),
-        )
-
-
-def _spent(reply: Reply) -> Spent:
-    return Spent(
-        step=reply.step,
-        model=str(reply.asked),
-        status=reply.status,
-        source=reply.source,
-        calls=reply.calls,
-        usage=reply.usage,
-        cost_usd=reply.cost_usd,
-        maybe_billed=reply.maybe_billed,
-    )

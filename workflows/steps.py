@@ -57,6 +57,10 @@ class ActivityStep(Generic[_In, _Out]):
         )
         return result
 
+    def after(self, tried: int) -> "ActivityStep[_In, _Out]":
+        """The same step when so many of its attempts are used up."""
+        return replace(self, retry=replace(self.retry, maximum_attempts=self.retry.maximum_attempts - tried))
+
 
 AskStep: TypeAlias = ActivityStep[AskRequest, Reply]
 
@@ -70,7 +74,8 @@ prepare: Final = ActivityStep(
     retry=_policy(attempts=20, first=timedelta(seconds=1), longest=timedelta(seconds=30)),
 )
 
-# Attempts are few because each may be billed; the waits between them ride out about four minutes of an outage.
+# Attempts are few because each may be billed. Together with the circuit breaker, which opens after five failures and
+# then lets one of these attempts through at a time, they ride out a quarter of an hour.
 ask_model: Final = ActivityStep(
     name="ask_model",
     takes=AskRequest,
@@ -78,7 +83,7 @@ ask_model: Final = ActivityStep(
     attempt_limit=timedelta(minutes=65),
     total_limit=timedelta(hours=24),
     silence_limit=timedelta(seconds=10),
-    retry=_policy(attempts=8, first=timedelta(seconds=2), longest=timedelta(minutes=1)),
+    retry=_policy(attempts=10, first=timedelta(seconds=2), longest=timedelta(minutes=1)),
 )
 
 # With another model on the route, waiting out an outage helps nobody: two tries, then move on.

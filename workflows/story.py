@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from engross.contracts import Outcome, Prepared, Problem, Reply, ReplySource
+from engross.contracts import ErrorInfo, Outcome, Prepared, Problem, Reply, ReplySource
+from workflows.accounts import Accounts
 
 _HOW: Final = {
     ReplySource.CALLED: "asked",
@@ -13,7 +14,7 @@ _HOW: Final = {
 }
 
 
-def details(prepared: Prepared | None, replies: Sequence[Reply], outcome: Outcome | None) -> str:
+def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | None, outcome: Outcome | None) -> str:
     """The current details of a run. Lists rather than tables: the Web UI sets tables without space between columns."""
     lines = []
     if prepared:
@@ -27,7 +28,12 @@ def details(prepared: Prepared | None, replies: Sequence[Reply], outcome: Outcom
             f" {text.characters:,} characters{', ' if text.flags else ''}{', '.join(text.flags)}"
         )
         lines.append("")
-    lines += [_line(number, reply) for number, reply in enumerate(replies, 1)]
+    lines += [_line(number, reply) for number, reply in enumerate(accounts.replies, 1)]
+    budget = accounts.budget()
+    if budget:
+        lines += ["", f"Budget: {money(accounts.cost_usd)} of {money(budget.limit_usd)} spent"]
+    if parked:
+        lines += ["", f"**Parked** ({parked.type}): {parked.message}"]
     if outcome:
         lines += ["", f"Outcome: **{outcome.value}**"]
     return "\n".join(lines)
@@ -39,7 +45,8 @@ def _line(number: int, reply: Reply) -> str:
     problems = f" ({', '.join(map(str, reply.problems))})" if reply.problems else ""
     paid = f", {reply.usage.input_tokens:,} tokens in, {reply.usage.output_tokens:,} out, {money(reply.cost_usd)}"
     lost = f", maybe billed {reply.maybe_billed} times more" if reply.maybe_billed else ""
-    return f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}{lost}"
+    told = f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}{lost}"
+    return "".join([told, *(f"\n    - {notice}" for notice in reply.notices)])
 
 
 def money(cost: Decimal | None) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from engross.contracts import Problem
 
-MAX_BYTES: Final = 1_000_000
+MAX_BYTES: Final = 8_000_000
 NOT_JSON: Final = "not_json"
 
 

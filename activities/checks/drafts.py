@@ -1,6 +1,11 @@
 """An invalid answer on its way to repair: what the model wrote and what is wrong with it. Lives in the blob store."""
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
+
+# The code of a reply with more than one answer: nothing that code may mend, as that would be choosing.
+SEVERAL_ANSWERS: Final = "several_answers"
 
 
 class Draft(BaseModel):

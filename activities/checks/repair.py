@@ -6,7 +6,7 @@ from decimal import Decimal
 from temporalio import activity
 
 from activities.checks.answer import check_answer, read_json
-from activities.checks.drafts import Draft
+from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.checks.fixes import mend
 from activities.ports import Blobs, Parsers
 from engross.catalog import Catalog
@@ -25,14 +25,16 @@ class Repairs:
     @activity.defn
     async def repair_answer(self, request: RepairRequest) -> Reply:
         """`VALID` with the mended answer, or the same reply with the problems that are left."""
-        ref = request.reply.draft
+        ref, problems = request.reply.draft, request.reply.problems
         if ref is None:
             raise InvalidRequest("nothing to repair: the reply has no draft")
+        if any(problem.code == SEVERAL_ANSWERS for problem in problems):
+            return _free(request.reply, draft=ref, problems=problems)
         output = self._catalog.get(request.job).step(request.step.name).output
         draft = Draft.model_validate_json(await self._blobs.get(ref))
         mended = await self._readable(draft.text)
         if mended is None:
-            return _free(request.reply, draft=ref, problems=request.reply.problems)
+            return _free(request.reply, draft=ref, problems=problems)
         text = json.dumps(mend(output, json.loads(mended)), ensure_ascii=False)
         checked = check_answer(output, text)
         if checked.value is not None:

@@ -14,6 +14,9 @@ from activities.guards.redis_errors import translated
 # outcome of every call finds the circuit that let it go.
 _MEMORY_MS: Final = 2 * 3600 * 1000
 
+# How soon to ask again while a probe is out: it is about to decide, for everybody.
+_PROBE_PATIENCE_SECONDS: Final = 5.0
+
 # KEYS: the circuit, its recent failures by time. The circuit's fields: `epoch`, a new one at each opening and
 # closing (permits carry it, so what began before is told apart), and while it is open `until`, `period` (how long it
 # stays open this time), `lease` (until when a probe is out), `cause`, and `opener`, the permit that opened it.
@@ -25,12 +28,12 @@ local now = t[1] * 1000000 + t[2]
 _ALLOW: Final = (
     _NOW
     + """
-local c = redis.call('HMGET', KEYS[1], 'epoch', 'until', 'lease')
+local c = redis.call('HMGET', KEYS[1], 'epoch', 'until', 'lease', 'cause')
 local token = (c[1] or '0') .. ':' .. ARGV[1]
 if not c[2] then return {0, 0, token} end
 local rest, lease = tonumber(c[2]) - now, tonumber(c[3] or 0) - now
 if rest <= 0 and lease > 0 then rest = math.min(lease, tonumber(ARGV[3])) end
-if rest > 0 then return {math.ceil(rest)} end
+if rest > 0 then return {math.ceil(rest), c[4]} end
 redis.call('HSET', KEYS[1], 'lease', now + ARGV[2])
 redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] / 1000) + ARGV[4])
 return {0, 1, token}
@@ -55,6 +58,16 @@ if not c[2] then redis.call('ZPOPMIN', KEYS[2]) return 0 end
 )
 
 _RESET: Final = _NOW + _CLOSE
+
+_PROBE_NOW: Final = (
+    _NOW
+    + """
+if redis.call('HEXISTS', KEYS[1], 'until') == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'until', now)
+redis.call('HDEL', KEYS[1], 'lease')
+return 1
+"""
+)
 
 _FAILURE: Final = (
     _NOW
@@ -99,6 +112,14 @@ class Permit:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """No leave now: come back in so many seconds. `cause` is what opened the circuit."""
+
+    seconds: float
+    cause: str
+
+
+@dataclass(frozen=True)
 class State:
     """A circuit as it is now: `opened_by` is the last cause, `until` when calls are tried again (server's clock)."""
 
@@ -133,6 +154,7 @@ class Breaker:
         self._failures = failures
         self._window = _microseconds(window_seconds)
         self._open = _microseconds(open_seconds)
+        self._while_probed = min(self._open, _microseconds(_PROBE_PATIENCE_SECONDS))
         self._longest = _microseconds(longest_seconds)
         self._lease = _microseconds(probe_seconds)
         self._allow = client.register_script(_ALLOW)
@@ -140,16 +162,17 @@ class Breaker:
         self._failure = client.register_script(_FAILURE)
         self._state = client.register_script(_STATE)
         self._reset = client.register_script(_RESET)
+        self._probe_now = client.register_script(_PROBE_NOW)
 
-    async def allow(self, provider: str) -> Permit | float:
-        """Leave for one call, or the seconds to wait: until the next probe, or `open_seconds` while one is out.
+    async def allow(self, provider: str) -> Permit | Rest:
+        """Leave for one call, or how long to wait: until the next probe, or 5 s while one is out.
 
         A permit whose call was cancelled needs no outcome; a probe's place then falls free after `probe_seconds`.
         """
         name = secrets.token_hex(8)
-        found = await _run(self._allow, provider, name, self._lease, self._open, _MEMORY_MS)
-        if len(found) == 1:
-            return float(found[0]) / 1e6
+        found = await _run(self._allow, provider, name, self._lease, self._while_probed, _MEMORY_MS)
+        if len(found) == len(("wait", "cause")):
+            return Rest(float(found[0]) / 1e6, found[1].decode())
         return Permit(probe=found[1] == 1, token=found[2].decode())
 
     async def success(self, provider: str, permit: Permit) -> None:
@@ -177,6 +200,10 @@ class Breaker:
     async def reset(self, provider: str) -> None:
         """Closes the circuit now and forgets its failures; outcomes of calls already under way mean nothing to it."""
         await _run(self._reset, provider, "", _MEMORY_MS)
+
+    async def probe_now(self, provider: str) -> bool:
+        """Lets the next call through as a probe, however long the circuit was to stay open; whether it is open."""
+        return bool(await _run(self._probe_now, provider))
 
 
 def _microseconds(seconds: float) -> int:

@@ -1,7 +1,7 @@
 """The activity `ask_model`: one request to one model, and what came of it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,14 +10,16 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.checks.answer import Checked, check_answer
-from activities.checks.drafts import Draft
+from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.documents.canonical import CanonicalText
+from activities.guards.budgets import Budget
 from activities.metrics import MODEL_CALLS, MODEL_COST, MODEL_SECONDS, MODEL_TOKENS, MODEL_UNPRICED
-from activities.models.guarded import Guarded
+from activities.models.guarded import Guarded, Terms
 from activities.models.paid import Caller, Paid, PaidOnce
-from activities.models.prices import cost_of
+from activities.models.preflight import Estimate, Preflight
+from activities.models.prices import same_model
 from activities.models.prompts import Prompt, build_prompt
-from activities.models.providers import ModelCall, Provider, most_tokens
+from activities.models.providers import ModelCall, Provider
 from activities.models.replies import RawReply
 from activities.ports import Blobs
 from engross.catalog import Catalog
@@ -39,13 +41,21 @@ class Models:
     """Holds the providers by name (`openai`, `anthropic`); does nothing but call them."""
 
     def __init__(
-        self, *, catalog: Catalog, blobs: Blobs, providers: Mapping[str, Provider], paid: PaidOnce, guarded: Guarded
+        self,
+        *,
+        catalog: Catalog,
+        blobs: Blobs,
+        providers: Mapping[str, Provider],
+        paid: PaidOnce,
+        guarded: Guarded,
+        preflight: Preflight,
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
         self._providers = providers
         self._paid = paid
         self._guarded = guarded
+        self._preflight = preflight
 
     @activity.defn
     async def ask_model(self, request: AskRequest) -> Reply:
@@ -56,27 +66,34 @@ class Models:
         output = self._catalog.get(request.job).step(request.step.name).output
 
         caller = _caller()
+        nearly_spent: list[Budget] = []
 
         async def call() -> RawReply:
             asked = await self._model_call(request, output)
-            return await self._guarded.call(
-                request.model,
-                tenant=request.text.tenant,
-                tokens=most_tokens(asked),
-                reservation=f"{caller.holder}/{caller.attempt}",
-                call=lambda: provider.call(asked),
+            terms = _terms(request, caller, await self._preflight.estimate(request, asked))
+            raw, nearly = await self._guarded.call(
+                terms, lambda: provider.call(asked), lambda raw: self._cost(request, raw)
             )
+            nearly_spent.extend(nearly)
+            return raw
 
         def is_answer(raw: RawReply) -> bool:
             return raw.status is None and check_answer(output, raw.text).value is not None
 
         started = time.monotonic()
         paid = await self._paid.reply(request, caller, call, is_answer)
+        if paid.source is ReplySource.RECOVERED:
+            # The attempt that made the call died: it may have kept the reply and not yet settled the price.
+            budgets, cost = self._preflight.budgets(request), self._cost(request, paid.raw)
+            nearly_spent.extend(await self._guarded.pay(budgets, caller.holder, cost))
         seconds = time.monotonic() - started
         judged = await self._judge(paid.raw, output, request.text.tenant)
-        reply = _reply(request, paid, judged, seconds)
+        reply = self._reply(request, paid, judged, seconds, nearly_spent)
         _account(request, reply, seconds)
         return reply
+
+    def _cost(self, request: AskRequest, raw: RawReply) -> Decimal | None:
+        return self._preflight.prices.cost(request.model, raw.usage, raw.model)
 
     async def _model_call(self, request: AskRequest, output: type[BaseModel]) -> ModelCall:
         return ModelCall(
@@ -109,6 +126,29 @@ class Models:
         ref = await self._blobs.put(tenant, draft.to_bytes(), "application/json")
         return _Judged(ReplyStatus.INVALID, draft=ref, problems=checked.problems)
 
+    def _reply(
+        self, request: AskRequest, paid: Paid, judged: _Judged, seconds: float, nearly_spent: Sequence[Budget]
+    ) -> Reply:
+        raw, is_free = paid.raw, paid.source is ReplySource.CACHED
+        return Reply(
+            status=judged.status,
+            step=request.step.name,
+            model=raw.model,
+            prompt_version=request.step.prompt_version,
+            answer=judged.answer,
+            draft=judged.draft,
+            problems=judged.problems,
+            usage=Usage() if is_free or raw.usage is None else raw.usage,
+            cost_usd=Decimal(0) if is_free else self._cost(request, raw),
+            calls=0 if is_free else 1,
+            finish_reason=raw.finish_reason,
+            latency_ms=round(seconds * 1000),
+            source=paid.source,
+            maybe_billed=paid.maybe_billed,
+            asked=request.model,
+            notices=_notices(request, raw, nearly_spent),
+        )
+
 
 def _caller() -> Caller:
     info = activity.info()
@@ -117,29 +157,33 @@ def _caller() -> Caller:
     )
 
 
-def _reply(request: AskRequest, paid: Paid, judged: _Judged, seconds: float) -> Reply:
-    raw, is_free = paid.raw, paid.source is ReplySource.CACHED
-    return Reply(
-        status=judged.status,
-        step=request.step.name,
-        model=raw.model,
-        prompt_version=request.step.prompt_version,
-        answer=judged.answer,
-        draft=judged.draft,
-        problems=judged.problems,
-        usage=Usage() if is_free or raw.usage is None else raw.usage,
-        cost_usd=Decimal(0) if is_free else cost_of(request.model, raw.usage),
-        calls=0 if is_free else 1,
-        finish_reason=raw.finish_reason,
-        latency_ms=round(seconds * 1000),
-        source=paid.source,
-        maybe_billed=paid.maybe_billed,
-        asked=request.model,
+def _terms(request: AskRequest, caller: Caller, estimate: Estimate) -> Terms:
+    return Terms(
+        model=request.model,
+        tenant=request.text.tenant,
+        run_id=activity.info().workflow_id or "",
+        holder=caller.holder,
+        attempt=caller.attempt,
+        tokens=estimate.tokens,
+        most_usd=estimate.most_usd,
+        budgets=estimate.budgets,
     )
 
 
+def _notices(request: AskRequest, raw: RawReply, nearly_spent: Sequence[Budget]) -> tuple[str, ...]:
+    told = [
+        f"budget of {budget.scope}{' ' + budget.name if budget.scope == 'tenant' else ''} is 90 % spent"
+        for budget in nearly_spent
+    ]
+    if raw.model and not same_model(request.model.model, raw.model):
+        told.append("answered by another model than the one that was asked")
+    if raw.usage is None:
+        told.append("the provider did not say what it used: the price is unknown")
+    return tuple(told)
+
+
 def _one_answer_only() -> Checked:
-    return Checked(None, (Problem(field="", code="several_answers"),), ("Give exactly one answer, in one tool call.",))
+    return Checked(None, (Problem(field="", code=SEVERAL_ANSWERS),), ("Give exactly one answer, in one tool call.",))
 
 
 def _account(request: AskRequest, reply: Reply, seconds: float) -> None:

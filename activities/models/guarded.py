@@ -1,17 +1,21 @@
-"""A call goes out when the shared limits and the provider's circuit let it; both hear how it went."""
+"""A call goes out when budgets, shared limits and the provider's circuit let it; all of them hear how it went."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from decimal import Decimal
+from typing import Any, Final, Protocol
 
 import structlog
 
-from activities.guards.breaker import Permit
-from activities.metrics import CIRCUIT_OPENED, POSTPONED
+from activities.guards.breaker import Permit, Rest
+from activities.guards.budgets import Budget, Refused, Reserved
+from activities.metrics import BUDGETS_NEARLY_SPENT, CIRCUIT_OPENED, POSTPONED
 from activities.models.replies import RawReply
 from engross.contracts import ModelRef
 from engross.errors import (
+    AuthenticationFailed,
+    BudgetExhausted,
     CircuitOpen,
     EngrossError,
     LimitReached,
@@ -19,12 +23,19 @@ from engross.errors import (
     ProviderOverloaded,
     ProviderTimeout,
     ProviderUnreachable,
+    QuotaExhausted,
     RateLimited,
     ServiceUnavailable,
 )
 
-# What says that a provider is down. A refused key or a bad request says nothing of the kind.
+# What says that a provider is down. A bad request says nothing of the kind.
 _TROUBLE: Final = (ProviderOverloaded, ProviderTimeout, ProviderUnreachable)
+# What no second call will find otherwise, before somebody has put it right.
+_HOPELESS: Final = (AuthenticationFailed, QuotaExhausted)
+_WHY_OPEN: Final = {
+    AuthenticationFailed.__name__: "refuses the key: correct it and restart the worker",
+    QuotaExhausted.__name__: "has no credit left for this account: add some",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -42,69 +53,180 @@ class Limits(Protocol):
 class Breaker(Protocol):
     """The part of the circuit breaker that calls need; see `activities.guards.breaker`."""
 
-    async def allow(self, provider: str) -> Permit | float: ...
+    async def allow(self, provider: str) -> Permit | Rest: ...
 
     async def success(self, provider: str, permit: Permit) -> None: ...
 
-    async def failure(self, provider: str, permit: Permit) -> bool: ...
+    async def failure(self, provider: str, permit: Permit, *, at_once: bool = False, cause: str = ...) -> bool: ...
+
+
+class Budgets(Protocol):
+    """The part of the budgets that calls need; see `activities.guards.budgets`."""
+
+    async def reserve(
+        self, budgets: Sequence[Budget], *, holder: str, attempt: str, amount_usd: Decimal
+    ) -> Reserved | Refused: ...
+
+    async def settle(
+        self, budgets: Sequence[Budget], *, holder: str, cost_usd: Decimal | None
+    ) -> tuple[Budget, ...]: ...
+
+    async def release(self, budgets: Sequence[Budget], *, holder: str, maybe_billed: bool) -> tuple[Budget, ...]: ...
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one attempt of a call may use at most, and on whose account.
+
+    `holder` names one step through all its attempts, `attempt` counts them; `budgets` are empty when it costs nothing.
+    """
+
+    model: ModelRef
+    tenant: str
+    run_id: str
+    holder: str
+    attempt: int
+    tokens: int
+    most_usd: Decimal
+    budgets: tuple[Budget, ...]
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """Raises `LimitReached` or `CircuitOpen`, with the seconds to wait, instead of making a call that must wait."""
+    """Raises `BudgetExhausted`, `LimitReached` or `CircuitOpen` instead of making a call that must wait.
+
+    Both methods return budgets that are nearly spent with this call, each told once.
+    """
 
     limits: Limits
     breaker: Breaker
+    budgets: Budgets
 
     async def call(
-        self,
-        model: ModelRef,
-        *,
-        tenant: str,
-        tokens: int,
-        reservation: str,
-        call: Callable[[], Awaitable[RawReply]],
-    ) -> RawReply:
-        """`call`'s reply. `tokens` is what it may use at most; `reservation` names this one attempt."""
-        about = {"provider": model.provider, "model": model.model, "tenant": tenant, "reservation": reservation}
-        wait = await self.limits.reserve(**about, tokens=tokens)
+        self, terms: Terms, call: Callable[[], Awaitable[RawReply]], cost: Callable[[RawReply], Decimal | None]
+    ) -> tuple[RawReply, tuple[Budget, ...]]:
+        """`call`'s reply; `cost` is its price, None when unknown."""
+        permit = await self._enter(terms)
+        try:
+            raw = await call()
+        except asyncio.CancelledError:
+            await self._spare(terms, maybe_billed=True)
+            raise
+        except EngrossError as error:
+            maybe_billed = isinstance(error, ProviderError) and error.maybe_billed
+            await _tell(
+                self._failed(error, terms.model, permit),
+                self._settle_limits(terms, terms.tokens if maybe_billed else 0),
+                self._spare(terms, maybe_billed=maybe_billed),
+            )
+            raise
+        used = raw.usage.input_tokens + raw.usage.output_tokens if raw.usage else terms.tokens
+        *_, nearly = await _tell(
+            self.breaker.success(terms.model.provider, permit),
+            self._settle_limits(terms, used),
+            self.pay(terms.budgets, terms.holder, cost(raw)),
+        )
+        return raw, nearly or ()
+
+    async def pay(self, budgets: Sequence[Budget], holder: str, cost_usd: Decimal | None) -> tuple[Budget, ...]:
+        """Settles what `holder` has reserved, in this attempt or in one that died before it could."""
+        if not budgets:
+            return ()
+        return _warned(await self.budgets.settle(budgets, holder=holder, cost_usd=cost_usd))
+
+    # --- before the call --------------------------------------------------------------------------------------------
+
+    async def _enter(self, terms: Terms) -> Permit:
+        await self._reserve_money(terms)
+        try:
+            return await self._queue(terms)
+        except EngrossError:
+            await self._spare(terms, maybe_billed=False)
+            raise
+
+    async def _reserve_money(self, terms: Terms) -> None:
+        if not terms.budgets:
+            return
+        held = await self.budgets.reserve(
+            terms.budgets, holder=terms.holder, attempt=str(terms.attempt), amount_usd=terms.most_usd
+        )
+        if isinstance(held, Refused):
+            POSTPONED.labels(terms.model.provider, "budget").inc()
+            raise BudgetExhausted(_spent(held, terms), held.seconds, held.budget.scope)
+
+    async def _queue(self, terms: Terms) -> Permit:
+        model = terms.model
+        wait = await self.limits.reserve(**_about(terms), tokens=terms.tokens)
         if wait:
             POSTPONED.labels(model.provider, "limit").inc()
             raise LimitReached(f"the limit of {model} is used up for now", wait)
         permit = await self.breaker.allow(model.provider)
-        if not isinstance(permit, Permit):
-            await self.limits.settle(**about, tokens=0)
+        if isinstance(permit, Rest):
+            await self._settle_limits(terms, 0)
             POSTPONED.labels(model.provider, "circuit").inc()
-            raise CircuitOpen(f"{model.provider} is down; it is tried again from time to time", permit)
-        try:
-            raw = await call()
-        except EngrossError as error:
-            with _first_things_first():
-                await self._failed(error, model, permit)
-                maybe_billed = isinstance(error, ProviderError) and error.maybe_billed
-                await self.limits.settle(**about, tokens=tokens if maybe_billed else 0)
-            raise
-        with _first_things_first():
-            await self.breaker.success(model.provider, permit)
-            used = raw.usage.input_tokens + raw.usage.output_tokens if raw.usage else tokens
-            await self.limits.settle(**about, tokens=used)
-        return raw
+            why = _WHY_OPEN.get(permit.cause, "is down")
+            raise CircuitOpen(
+                f"{model.provider} {why}; it is tried again from time to time", permit.seconds, permit.cause
+            )
+        return permit
+
+    # --- after it ---------------------------------------------------------------------------------------------------
 
     async def _failed(self, error: EngrossError, model: ModelRef, permit: Permit) -> None:
         if isinstance(error, RateLimited):
             # What one worker is told holds for all of them.
             await self.limits.pause(provider=model.provider, model=model.model, seconds=error.retry_after or 0)
-        if not isinstance(error, _TROUBLE):
+        if not isinstance(error, _TROUBLE + _HOPELESS):
             await self.breaker.success(model.provider, permit)
-        elif await self.breaker.failure(model.provider, permit):
+            return
+        at_once = isinstance(error, _HOPELESS)
+        if await self.breaker.failure(model.provider, permit, at_once=at_once, cause=error.type):
             CIRCUIT_OPENED.labels(model.provider).inc()
-            _log.error("circuit opened", provider=model.provider, error=error.type)
+            _log.error("circuit opened", provider=model.provider, error=error.type, message=str(error))
+
+    async def _settle_limits(self, terms: Terms, tokens: int) -> None:
+        await self.limits.settle(**_about(terms), tokens=tokens)
+
+    async def _spare(self, terms: Terms, *, maybe_billed: bool) -> None:
+        if terms.budgets:
+            _warned(await self.budgets.release(terms.budgets, holder=terms.holder, maybe_billed=maybe_billed))
 
 
-@contextmanager
-def _first_things_first() -> Iterator[None]:
-    """How a call ended, perhaps paid for, comes before what the guards are told of it."""
-    try:
-        yield
-    except ServiceUnavailable as error:
-        _log.warning("guards could not be told", error=str(error))
+def _warned(nearly_spent: tuple[Budget, ...]) -> tuple[Budget, ...]:
+    for budget in nearly_spent:
+        BUDGETS_NEARLY_SPENT.labels(budget.scope).inc()
+        _log.warning("budget nearly spent", scope=budget.scope, name=budget.name, limit_usd=str(budget.limit_usd))
+    return nearly_spent
+
+
+def _about(terms: Terms) -> dict[str, str]:
+    # An attempt of its own is a request of its own.
+    reservation = f"{terms.holder}/{terms.attempt}"
+    about = {"provider": terms.model.provider, "model": terms.model.model, "tenant": terms.tenant}
+    return {**about, "reservation": reservation}
+
+
+def _spent(refused: Refused, terms: Terms) -> str:
+    scope, name = refused.budget.scope, refused.budget.name
+    whose, target = {
+        "run": ("this run", terms.run_id),
+        "tenant": (f"tenant {name} for this month", f"--tenant {name}"),
+        "day": ("today", "--day"),
+    }[scope]
+    return (
+        f"the budget of {whose} is spent: ${refused.taken_usd.normalize():f} of ${refused.limit_usd.normalize():f}, and"
+        f" this call may cost ${terms.most_usd.normalize():f}; raise it with `engross budget raise {target} --by USD`,"
+        " or cancel the run"
+    )
+
+
+async def _tell(*news: Awaitable[Any]) -> list[Any]:
+    """Tells all at once. How a call ended, perhaps paid for, comes before what the guards are told of it."""
+    answers: list[Any] = []
+    for told in await asyncio.gather(*news, return_exceptions=True):
+        if isinstance(told, ServiceUnavailable):
+            _log.warning("guards could not be told", error=str(told))
+        elif isinstance(told, BaseException):
+            raise told
+        answers.append(None if isinstance(told, ServiceUnavailable) else told)
+    return answers

@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import anthropic
-import httpx2
 import instructor
 import openai
 import structlog
@@ -17,9 +16,9 @@ from pydantic import BaseModel
 from activities.models.prompts import Prompt
 from activities.models.replies import RawReply, read_anthropic, read_openai
 from activities.models.translate import translate
-from engross.errors import InvalidRequest, ProviderOverloaded
+from activities.models.transport import client_options
+from engross.errors import InvalidRequest, ProviderGarbled, ProviderOverloaded
 
-_CONNECT_SECONDS: Final = 10.0
 _log = structlog.get_logger(__name__)
 
 # instructor logs what providers say about a failed call, which can quote the request.
@@ -35,12 +34,6 @@ class ModelCall:
     output: type[BaseModel]
     max_output_tokens: int
     temperature: float
-
-
-def most_tokens(call: ModelCall) -> int:
-    """An upper estimate of what a call can use: three characters a token for the input, and the whole output limit."""
-    characters = len(call.prompt.system) + len(call.prompt.user) + len(str(call.output.model_json_schema()))
-    return characters // 3 + call.max_output_tokens
 
 
 class Provider(Protocol):
@@ -81,7 +74,8 @@ class OpenAIProvider:
     """OpenAI, and any server that speaks its protocol at `base_url`. `seconds` is the total time of a call."""
 
     def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
-        self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, timeout=_timeout(seconds))
+        http = openai.DefaultAsyncHttpxClient(**client_options(seconds))
+        self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=http)
         self._seconds = seconds
         self._clients: dict[instructor.Mode, Any] = {}
         # OpenAI's own newer models know only the new name of the limit; other servers mostly the old one.
@@ -92,7 +86,7 @@ class OpenAIProvider:
         while True:
             dialect = self._dialects.get(call.model, self._default)
             try:
-                raw = await self._send(call, dialect)
+                reply = await self._send(call, dialect)
             except openai.APIStatusError as error:
                 failure = translate(error, "openai")
                 about_the_form = isinstance(failure, InvalidRequest | ProviderOverloaded)  # some complain with a 500
@@ -101,17 +95,17 @@ class OpenAIProvider:
                     raise failure from None
                 self._learn(call.model, simpler)
                 continue
-            reply = read_openai(raw)
             if not reply.used_tool and reply.text and reply.status is None and dialect.mode is instructor.Mode.TOOLS:
                 self._learn(call.model, replace(dialect, mode=instructor.Mode.JSON))
             return reply
 
-    async def _send(self, call: ModelCall, dialect: Dialect) -> object:
+    async def _send(self, call: ModelCall, dialect: Dialect) -> RawReply:
         client = self._clients.get(dialect.mode)
         if client is None:
             client = self._clients[dialect.mode] = instructor.from_openai(self._sdk, mode=dialect.mode)
         messages = [{"role": "system", "content": call.prompt.system}, {"role": "user", "content": call.prompt.user}]
-        return await _raw_reply(client, call, self._seconds, "openai", messages=messages, **dialect.parameters(call))
+        request = {"messages": messages, **dialect.parameters(call)}
+        return await _reply(client, call, self._seconds, "openai", read_openai, **request)
 
     def _learn(self, model: str, dialect: Dialect) -> None:
         self._dialects[model] = dialect
@@ -131,43 +125,55 @@ class AnthropicProvider:
     """Anthropic's Messages API, or another server that speaks it at `base_url`. The API takes no temperature."""
 
     def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
-        self._sdk = anthropic.AsyncAnthropic(
-            api_key=api_key, base_url=base_url, max_retries=0, timeout=_timeout(seconds)
-        )
+        http = anthropic.DefaultAsyncHttpxClient(**client_options(seconds))
+        self._sdk = anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=http)
         self._client = instructor.from_anthropic(self._sdk, mode=instructor.Mode.TOOLS)
         self._seconds = seconds
 
     async def call(self, call: ModelCall) -> RawReply:
         try:
-            raw = await _raw_reply(
+            return await _reply(
                 self._client,
                 call,
                 self._seconds,
                 "anthropic",
+                read_anthropic,
                 system=call.prompt.system,
                 messages=[{"role": "user", "content": call.prompt.user}],
                 max_tokens=call.max_output_tokens,
             )
         except anthropic.APIStatusError as error:
             raise translate(error, "anthropic") from None
-        return read_anthropic(raw)
 
     async def close(self) -> None:
         await self._sdk.close()
 
 
-async def _raw_reply(client: Any, call: ModelCall, seconds: float, provider: str, **request: Any) -> object:
+async def _reply(
+    client: Any, call: ModelCall, seconds: float, provider: str, read: Callable[[object], RawReply], **request: Any
+) -> RawReply:
     """The reply as it came, whatever instructor made of it; status errors as the SDK raised them, all others named."""
-    seen: list[object] = []
+    seen: list[RawReply | ProviderGarbled] = []
+
+    def keep(raw: object) -> None:
+        # Read at once, as instructor then adds up the usage in the raw reply; kept, as it swallows what hooks raise.
+        try:
+            seen.append(read(raw))
+        except ProviderGarbled as error:
+            seen.append(error)
+
     hooks = Hooks()
-    hooks.on("completion:response", seen.append)
+    hooks.on("completion:response", keep)
     try:
         async with asyncio.timeout(seconds):
             await client.create(model=call.model, response_model=call.output, max_retries=0, hooks=hooks, **request)
     except Exception as error:  # noqa: BLE001 - instructor wraps anything; the raw reply or the translator decides
         if not seen:
             raise _status_error(error) or translate(error, provider) from None
-    return seen[0]
+    reply = seen[0]
+    if isinstance(reply, ProviderGarbled):
+        raise reply
+    return reply
 
 
 def _status_error(error: BaseException) -> Exception | None:
@@ -182,7 +188,3 @@ def _status_error(error: BaseException) -> Exception | None:
 def _complaint(error: openai.APIStatusError) -> str:
     inner = error.body.get("error", error.body) if isinstance(error.body, Mapping) else {}
     return f"{inner.get('param', '')} {inner.get('message', '')}".lower() if isinstance(inner, Mapping) else ""
-
-
-def _timeout(seconds: float) -> httpx2.Timeout:
-    return httpx2.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))

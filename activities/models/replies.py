@@ -2,7 +2,8 @@
 
 import json
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from anthropic.types import Message, TextBlock, ToolUseBlock
 from openai.types.chat import ChatCompletion, ChatCompletionMessageFunctionToolCall
@@ -17,7 +18,10 @@ _EARLY_ENDS: Final[dict[str, ReplyStatus]] = {
     "content_filter": ReplyStatus.FILTERED,
     "refusal": ReplyStatus.REFUSED,
 }
+_MOST_TOKENS: Final = 100_000_000  # no model comes near: more is a mistake of the provider's
 _CODE_BLOCK: Final = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
+
+_Raw = TypeVar("_Raw", ChatCompletion, Message)
 
 
 class RawReply(Contract):
@@ -38,6 +42,26 @@ def read_openai(raw: object) -> RawReply:
     """Classifies a chat completion. Raises `ProviderGarbled` when it isn't one."""
     if not isinstance(raw, ChatCompletion) or not raw.choices:
         raise ProviderGarbled("the provider answered 200 with something other than a chat completion")
+    return _read(_from_completion, raw)
+
+
+def read_anthropic(raw: object) -> RawReply:
+    """Classifies a message. Raises `ProviderGarbled` when it isn't one."""
+    content: object = getattr(raw, "content", None)
+    if not isinstance(raw, Message) or not isinstance(content, list):
+        raise ProviderGarbled("the provider answered 200 with something other than a message")
+    return _read(_from_message, raw)
+
+
+def _read(classify: Callable[[_Raw], RawReply], raw: _Raw) -> RawReply:
+    # The SDKs build whatever JSON came: any part can be missing, of another type, or nested without end.
+    try:
+        return classify(raw)
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        raise ProviderGarbled("the provider answered 200 with a reply that lacks what every reply has") from None
+
+
+def _from_completion(raw: ChatCompletion) -> RawReply:
     choice = raw.choices[0]
     message = choice.message
     calls = [call for call in message.tool_calls or [] if isinstance(call, ChatCompletionMessageFunctionToolCall)]
@@ -54,13 +78,9 @@ def read_openai(raw: object) -> RawReply:
     )
 
 
-def read_anthropic(raw: object) -> RawReply:
-    """Classifies a message. Raises `ProviderGarbled` when it isn't one."""
-    content: object = getattr(raw, "content", None)  # the SDK builds whatever JSON came
-    if not isinstance(raw, Message) or not isinstance(content, list):
-        raise ProviderGarbled("the provider answered 200 with something other than a message")
-    calls = [block for block in content if isinstance(block, ToolUseBlock)]
-    prose = "".join(block.text for block in content if isinstance(block, TextBlock))
+def _from_message(raw: Message) -> RawReply:
+    calls = [block for block in raw.content if isinstance(block, ToolUseBlock)]
+    prose = "".join(block.text for block in raw.content if isinstance(block, TextBlock))
     # Broken tool arguments arrive as {}, which would pass a schema without required fields.
     texts = [json.dumps(call.input, ensure_ascii=False) if call.input else "" for call in calls] or [_unfence(prose)]
     reason = raw.stop_reason or ""
@@ -92,24 +112,27 @@ def _storable(text: str) -> str:
 
 
 def _openai_usage(raw: ChatCompletion) -> Usage | None:
-    if raw.usage is None:
-        return None
-    details = raw.usage.prompt_tokens_details
-    return Usage(
-        input_tokens=raw.usage.prompt_tokens,
-        output_tokens=raw.usage.completion_tokens,
-        cached_tokens=(details.cached_tokens or 0) if details else 0,
-    )
+    usage = raw.usage
+    details = getattr(usage, "prompt_tokens_details", None)
+    cached = _tokens(details, "cached_tokens") or 0
+    return _usage(_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"), cached)
 
 
 def _anthropic_usage(raw: Message) -> Usage | None:
-    usage: object = raw.usage
-    if not usage:
-        return None
-    cached, written = raw.usage.cache_read_input_tokens or 0, raw.usage.cache_creation_input_tokens or 0
+    usage = getattr(raw, "usage", None)
+    cached, written = (_tokens(usage, f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation"))
+    plain = _tokens(usage, "input_tokens")
     # Anthropic counts cached tokens beside the input, OpenAI within it: the contract is "within".
-    return Usage(
-        input_tokens=raw.usage.input_tokens + cached + written,
-        output_tokens=raw.usage.output_tokens,
-        cached_tokens=cached,
-    )
+    return _usage(None if plain is None else plain + cached + written, _tokens(usage, "output_tokens"), cached)
+
+
+def _usage(input_tokens: int | None, output_tokens: int | None, cached_tokens: int) -> Usage | None:
+    """None where the provider doesn't say what the call used, or says what can't be: both are unknown, not zero."""
+    if not input_tokens or output_tokens is None:  # there is no request without input
+        return None
+    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=min(cached_tokens, input_tokens))
+
+
+def _tokens(usage: object, name: str) -> int | None:
+    count: object = getattr(usage, name, None)
+    return count if isinstance(count, int) and 0 <= count <= _MOST_TOKENS else None

@@ -5,6 +5,7 @@ request.
 """
 
 import email.utils
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 import anthropic
 import httpx2
 import openai
+from prometheus_client import Counter
 
 from engross.errors import (
     AuthenticationFailed,
@@ -30,25 +32,51 @@ from engross.errors import (
 _KEYS: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
 _SERVER_TROUBLE: Final = 500
 _TOO_LONG: Final = ("context_length_exceeded", "prompt is too long", "maximum context length", "context window")
-_POLICY: Final = ("content_policy", "content_filter", "content management policy", "usage policies")
+_POLICY: Final = (
+    "content_policy",
+    "content_filter",
+    "content filtering policy",
+    "content management policy",
+    "usage policies",
+    "usage policy",
+)
+# Some come as a 429 or a 400: waiting does not help.
+_NO_MONEY: Final = ("insufficient_quota", "credit balance", "billing_not_active", "billing_hard_limit_reached")
+_NO_CONNECTION: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 _LONGEST_WAIT: Final = 3600.0  # a Retry-After beyond an hour is as likely a mistake as a wish
+
+RETRY_AFTER_ODD: Final = Counter(
+    "engross_retry_after_odd", "Replies whose Retry-After was no time or too long", ("provider",)
+)
 
 
 def translate(error: BaseException, provider: str) -> EngrossError:
     """The named error that `error` stands for; raise it `from None`, as the original can hold document text."""
-    cause = error
-    for cause in _causes(error):
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, EngrossError):  # ours, which an SDK took for a broken connection
+            return cause
+    for cause in causes:
         if isinstance(cause, openai.APIStatusError | anthropic.APIStatusError):
             return _of_status(cause, provider)
-        if isinstance(cause, openai.APITimeoutError | anthropic.APITimeoutError | TimeoutError):
-            if isinstance(cause.__cause__, httpx2.ConnectTimeout):
-                return ProviderUnreachable(f"no connection to {provider}")
-            return ProviderTimeout(f"{provider} did not answer in time; the call may have been billed")
-        if isinstance(cause, openai.APIConnectionError | anthropic.APIConnectionError):
-            if isinstance(cause.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
-                return ProviderUnreachable(f"no connection to {provider}")
-            return ProviderUnreachable(f"the connection to {provider} broke in mid-call", maybe_billed=True)
-    return ProviderGarbled(f"{provider} answered with something other than its protocol ({type(cause).__name__})")
+        if isinstance(cause, openai.APIConnectionError | anthropic.APIConnectionError | TimeoutError):
+            return _of_connection(cause, provider)
+    return _garbled(causes[-1], provider)
+
+
+def _of_connection(error: BaseException, provider: str) -> EngrossError:
+    reason = error.__cause__
+    if isinstance(reason, _NO_CONNECTION):
+        return ProviderUnreachable(f"no connection to {provider}")
+    if isinstance(reason, httpx2.DecodingError):
+        return _garbled(reason, provider)
+    if isinstance(error, openai.APITimeoutError | anthropic.APITimeoutError | TimeoutError):
+        return ProviderTimeout(f"{provider} did not answer in time; the call may have been billed")
+    return ProviderUnreachable(f"the connection to {provider} broke in mid-call", maybe_billed=True)
+
+
+def _garbled(reason: BaseException, provider: str) -> ProviderGarbled:
+    return ProviderGarbled(f"{provider} answered with something other than its protocol ({type(reason).__name__})")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -64,10 +92,10 @@ def _of_status(error: openai.APIStatusError | anthropic.APIStatusError, provider
     words = _words(error)
     status = error.status_code
     key = _KEYS[provider]
-    if "insufficient_quota" in words or "credit balance" in words or status == 402:
+    if status == 402 or any(sign in words for sign in _NO_MONEY):
         return QuotaExhausted(f"the {provider} account has no credit left; add some, or set another {key}")
     if status == 429:
-        return RateLimited(f"{provider} asks to slow down", retry_after=_retry_after(error.response.headers))
+        return RateLimited(f"{provider} asks to slow down", retry_after=retry_after(error.response.headers, provider))
     if status in {401, 403}:
         return AuthenticationFailed(f"{provider} refuses the key (HTTP {status}); check {key}")
     if status >= _SERVER_TROUBLE:
@@ -91,16 +119,31 @@ def _words(error: openai.APIStatusError | anthropic.APIStatusError) -> str:
     return " ".join(str(inner.get(key, "")) for key in ("code", "type", "param", "message")).lower()
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds from `retry-after-ms`, or `retry-after` as seconds or an HTTP date; None when absent or nonsense."""
-    for text, scale in ((headers.get("retry-after-ms"), 0.001), (headers.get("retry-after"), 1.0)):
-        if text is None:
-            continue
-        try:
-            seconds = float(text) * scale
-        except ValueError:
-            moment = email.utils.parsedate_tz(text)
-            seconds = email.utils.mktime_tz(moment) - time.time() if moment else -1
-        if 0 <= seconds < float("inf"):
-            return min(seconds, _LONGEST_WAIT)
-    return None
+def retry_after(headers: Mapping[str, str], provider: str) -> float | None:
+    """Seconds from `retry-after-ms`, or `retry-after` as seconds or an HTTP date; None when absent or nonsense.
+
+    What is nonsense or had to be shortened is counted.
+    """
+    given = [(headers.get("retry-after-ms"), 0.001), (headers.get("retry-after"), 1.0)]
+    wishes = [_seconds(text, scale) for text, scale in given if text is not None]
+    if any(seconds is None or seconds > _LONGEST_WAIT for seconds in wishes):
+        RETRY_AFTER_ODD.labels(provider).inc()
+    wish = next((seconds for seconds in wishes if seconds is not None), None)
+    return None if wish is None else min(wish, _LONGEST_WAIT)
+
+
+def _seconds(text: str, scale: float) -> float | None:
+    try:
+        seconds = float(text) * scale
+    except ValueError:
+        seconds = _until(text)
+    return seconds if 0 <= seconds < math.inf else None
+
+
+def _until(date: str) -> float:
+    """Seconds until an HTTP date; NaN when it is none."""
+    try:
+        moment = email.utils.parsedate_tz(date)
+        return email.utils.mktime_tz(moment) - time.time() if moment else math.nan
+    except (ValueError, OverflowError):  # a year, a day or a zone that no calendar has
+        return math.nan

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from engross.contracts import DEFAULT_TENANT, Outcome
+from engross.contracts import DEFAULT_TENANT
 from engross.settings import load_settings
 from starters.cli.ending import EPILOG, Commands
 from starters.cli.formats import Format
+from starters.cli.groups import budget, cache
 from starters.cli.guard import check_rooms
+from starters.cli.options import JobFilter, Json, OutcomeFilter, Run, TenantFilter
 from starters.cli.output import data
 
 app = typer.Typer(
@@ -22,12 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Id of a run, as `engross submit` and `list` print it.")]
-JobFilter = Annotated[str | None, typer.Option("--job", help="Only runs of this job.")]
-TenantFilter = Annotated[str | None, typer.Option("--tenant", help="Only runs of this tenant.")]
-OutcomeFilter = Annotated[Outcome | None, typer.Option("--outcome", help="Only runs that ended so.")]
 
 
 def _version(asked: bool) -> None:
@@ -52,11 +48,14 @@ def start(
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Leave it running in the background.")] = False,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Start the servers only.")] = False,
+    local_model: Annotated[
+        bool, typer.Option("--local-model", help="Start a small real model too; `make local-model` installs it.")
+    ] = False,
 ) -> None:
     """Start Temporal, Redis, a worker and, without a provider key, the stand-in for a model; or find them running."""
     from starters.cli import stack
 
-    raise typer.Exit(stack.up(load_settings(), detach=detach, worker=not no_worker))
+    raise typer.Exit(stack.up(load_settings(), detach=detach, worker=not no_worker, local_model=local_model))
 
 
 @app.command()
@@ -107,7 +106,9 @@ def submit(
     job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a job; `engross jobs` lists them.")],
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, folders and globs, ** included.")],
     tenant: Annotated[str, typer.Option("--tenant", help="Whose documents these are.")] = DEFAULT_TENANT,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the runs and print how they ended.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the runs have ended, or are parked, and print how they stand.")
+    ] = False,
     as_json: Json = False,
     again: Annotated[bool, typer.Option("--again", help="Run again, even if equal work is done.")] = False,
     no_cache: Annotated[
@@ -162,7 +163,7 @@ def list_runs(
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List runs: those that are running, then those that ended, newest first."""
+    """List runs: those that are running or parked, then those that ended, newest first."""
     from starters.cli import show
 
     code = show.list_runs(load_settings(), job=job, tenant=tenant, outcome=outcome, limit=limit, as_json=as_json)
@@ -221,19 +222,24 @@ def cancel(run: Run) -> None:
     raise typer.Exit(show.cancel(load_settings(), run))
 
 
-# --- kept replies -----------------------------------------------------------------------------------------------
-
-
-cache = typer.Typer(help="Replies that are kept so that equal requests are paid for once.", no_args_is_help=True)
-app.add_typer(cache, name="cache")
-
-
-@cache.command("clear")
-def clear_cache(
-    job: Annotated[str, typer.Option("--job", help="The job whose kept replies to forget.")],
-    tenant: Annotated[str | None, typer.Option("--tenant", help="Only those of this tenant.")] = None,
+@app.command()
+def resume(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="RUN...", help="Runs to wake.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Wake all that are parked.")] = False,
 ) -> None:
-    """Forget kept replies of a job; its next runs ask the models again."""
-    from starters.cli import cache
+    """Wake parked runs now, and at once try the providers that were given up."""
+    from starters.cli import resume
 
-    raise typer.Exit(cache.clear(load_settings(), job=job, tenant=tenant))
+    raise typer.Exit(resume.resume(load_settings(), runs or [], everything=everything))
+
+
+@app.command()
+def circuits(as_json: Json = False) -> None:
+    """Show which providers are called, and which were given up for a while."""
+    from starters.cli import circuits
+
+    raise typer.Exit(circuits.circuits(load_settings(), as_json=as_json))
+
+
+app.add_typer(budget, name="budget")
+app.add_typer(cache, name="cache")

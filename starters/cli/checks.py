@@ -19,7 +19,7 @@ from activities.storage import BlobStore, ResultStore
 from engross.catalog import load_catalog
 from engross.endpoints import Endpoints, resolve
 from engross.errors import ConfigurationError, EngrossError, ServiceUnavailable
-from engross.names import DOCUMENTS_QUEUE, REGISTER_ATTRIBUTES, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE, models_queue
+from engross.names import DOCUMENTS_QUEUE, LOCAL, REGISTER_ATTRIBUTES, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE, models_queue
 from engross.settings import STAND_IN, Settings
 from starters.cli.stack import without_password
 from starters.connection import RPC_TIMEOUT, connect, has_pollers, translated
@@ -83,20 +83,30 @@ async def provider(settings: Settings, *, offline: bool) -> Check:
         return Check("provider", True, "stand-in: rules, not a model (no OPENAI_API_KEY or ANTHROPIC_API_KEY is set)")
     if offline:
         return Check("provider", True, f"{model}, not asked")
-    key = getattr(settings, f"{model.provider}_api_key")
-    address = getattr(settings, f"{model.provider}_base_url") or _PUBLIC[model.provider]
+    if model.provider == LOCAL and not settings.uses(LOCAL):
+        fix = "run `engross up --local-model`, or set ENGROSS_LOCAL_BASE_URL"
+        return Check("provider", False, f"{model} does not run", fix, Kind.CONFIGURATION)
+    key = settings.key(model.provider)
+    address = settings.address(model.provider) or _PUBLIC[model.provider]
     secret = key.get_secret_value() if key else ""
     variable = f"{model.provider.upper()}_API_KEY"
-    if not secret and address == _PUBLIC[model.provider]:
+    if not secret and address == _PUBLIC.get(model.provider):
         return Check("provider", False, f"{model} has no key", f"set {variable}", Kind.CONFIGURATION)
     try:
         code = await _models_status(model.provider, address, secret)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        fix = f"check the network, or {model.provider.upper()}_BASE_URL"
+        fix = _address_fix(model.provider, settings)
         return Check("provider", False, f"{without_password(address)}: {type(error).__name__}", fix)
     if code in _UNAUTHORISED:
         return Check("provider", False, f"{model} refuses the key ({code})", f"correct {variable}", Kind.CONFIGURATION)
     return Check("provider", code < 500, f"{model} at {without_password(address)} answers {code}", "try again later")
+
+
+def _address_fix(provider: str, settings: Settings) -> str:
+    if provider == LOCAL:
+        here = "run `engross up` again: the local model has ended"
+        return "check ENGROSS_LOCAL_BASE_URL" if settings.local_base_url else here
+    return f"check the network, or {provider.upper()}_BASE_URL"
 
 
 def _model_queues(settings: Settings) -> list[str]:

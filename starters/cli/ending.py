@@ -29,8 +29,8 @@ class ExitCode(IntEnum):
 
 
 EPILOG: Final = (
-    "Exit codes: 0 all is done; 1 a document did not end as done; 2 wrong usage: unknown job, bad tenant, nothing to"
-    " submit, no such run; 3 Temporal, Redis or a store does not answer; 4 configuration; 130 interrupted."
+    "Exit codes: 0 all is done; 1 a document did not end as done, or is parked; 2 wrong usage: unknown job, bad tenant,"
+    " nothing to submit, no such run; 3 Temporal, Redis or a store does not answer; 4 configuration; 130 interrupted."
 )
 
 

@@ -36,8 +36,8 @@ def status(settings: Settings, run_id: str, *, as_json: bool) -> ExitCode:
         "document": found.document,
         "started": found.started_at.isoformat(timespec="seconds"),
         "ended": found.ended_at.isoformat(timespec="seconds") if found.ended_at else "",
-        "error": f"{found.error.type}: {found.error.message}" if found.error else "",
-        "cost": money(found.cost_usd) if found.outcome else "",
+        "error" if found.has_ended else "why": f"{found.error.type}: {found.error.message}" if found.error else "",
+        "cost": money(found.cost_usd) if found.has_ended else "",
         "link": link or "",
     }
     show_fields({name: value for name, value in lines.items() if value})
@@ -92,9 +92,10 @@ def list_runs(
         return ExitCode.OK
     table = plain_table("run", "state", "document", "cost", "started")
     for each in found:
-        cost = money(each.cost_usd) if each.outcome else ""
+        state = f"{each.state}: {each.error.type}" if each.error and not each.has_ended else each.state
+        cost = money(each.cost_usd) if each.has_ended else ""
         started = each.started_at.strftime("%Y-%m-%d %H:%M")
-        table.add_row(*cells(each.run_id, each.state, each.document, cost, started))
+        table.add_row(*cells(each.run_id, state, each.document, cost, started))
     out.print(table)
     return ExitCode.OK
 
@@ -123,7 +124,11 @@ async def opened_results(settings: Settings) -> AsyncIterator[ResultStore]:
 
 
 def show_report(report: RunReport, link: str | None = None) -> None:
-    """Prints how a run ended: a line with its accounts, then its answer, field by field."""
+    """Prints how a run ended: a line with its accounts, then its answer, field by field. A parked one is one line."""
+    if report.outcome is Outcome.PARKED:
+        why = f"{report.error.type}: {report.error.message}" if report.error else ""
+        data(clean(f"parked  {report.document}  {report.run_id}  {why}; it goes on by itself"))
+        return
     accounts = [
         report.outcome.value,
         report.document,

@@ -9,14 +9,14 @@ from workers.local import stack
 STAND_IN_WARNING = "stand-in: answers come from rules, not from a model; set OPENAI_API_KEY or ANTHROPIC_API_KEY"
 
 
-def up(settings: Settings, *, detach: bool, worker: bool) -> ExitCode:
+def up(settings: Settings, *, detach: bool, worker: bool, local_model: bool = False) -> ExitCode:
     """Starts what is missing; in the foreground it then waits, and stops everything at the end."""
     try:
-        status = stack.up(settings, worker=worker, report=note)
+        status = stack.up(settings, worker=worker, local_model=local_model, report=note)
     except KeyboardInterrupt:
         stack.down(settings, note)
         raise
-    show_addresses(settings, status.endpoints)
+    show_addresses(settings.with_local_model(status.endpoints.local_model), status.endpoints)
     note("next: `engross jobs`, `engross submit invoice FILE --wait`, `engross list`, `engross doctor`")
     if not status.started:
         note("it was running already; `engross down` stops it")

@@ -96,7 +96,7 @@ def _show(result: Submitted | RunReport, *, as_json: bool) -> None:
 def _summary(reports: Sequence[RunReport]) -> str:
     counts = {outcome: sum(report.outcome is outcome for report in reports) for outcome in Outcome}
     ended = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
-    costs = [report.cost_usd for report in reports]
+    costs = [report.cost_usd for report in reports if report.outcome is not Outcome.PARKED]
     known = sum((cost for cost in costs if cost is not None), Decimal(0))
     unknown = costs.count(None)
     return f"{len(reports)} documents: {ended}; {money(known)}" + (f" and {unknown} unknown" if unknown else "")

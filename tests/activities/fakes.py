@@ -1,10 +1,13 @@
 """Small fakes of what activities need from outside."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from activities.documents.canonical import CanonicalText, canonical
-from activities.guards.breaker import Permit
+from activities.guards.breaker import Permit, Rest
+from activities.guards.budgets import Budget, Refused, Reserved
 from activities.guards.completions import Busy, CompletionKey, Found, Granted
 from engross.contracts import BlobRef, StoreRequest
 
@@ -90,20 +93,48 @@ class OpenLimits:
 
 @dataclass
 class OpenCircuit:
-    """Gives a permit, or the seconds to wait; keeps the outcomes."""
+    """Gives a permit, or says how long to wait; keeps the outcomes, those that open it at once with their cause."""
 
-    wait: float = 0.0
+    rest: Rest | None = None
     outcomes: list[str] = field(default_factory=list)
 
-    async def allow(self, provider: str) -> Permit | float:
-        return self.wait or Permit(probe=False, token="t")
+    async def allow(self, provider: str) -> Permit | Rest:
+        return self.rest or Permit(probe=False, token="t")
 
     async def success(self, provider: str, permit: Permit) -> None:
         self.outcomes.append("success")
 
-    async def failure(self, provider: str, permit: Permit) -> bool:
-        self.outcomes.append("failure")
+    async def failure(self, provider: str, permit: Permit, *, at_once: bool = False, cause: str = "") -> bool:
+        self.outcomes.append(f"open: {cause}" if at_once else "failure")
         return True
+
+
+@dataclass
+class Purse:
+    """A budget account that refuses when told to; `told` says what became of each reservation, None: price unknown."""
+
+    refusal: Refused | None = None
+    nearly: tuple[Budget, ...] = ()
+    held: dict[str, Decimal] = field(default_factory=dict)
+    told: list[Decimal | str | None] = field(default_factory=list)
+
+    async def reserve(
+        self, budgets: Sequence[Budget], *, holder: str, attempt: str, amount_usd: Decimal
+    ) -> Reserved | Refused:
+        if self.refusal is None:
+            self.held[holder] = amount_usd
+        return self.refusal or Reserved()
+
+    async def settle(self, budgets: Sequence[Budget], *, holder: str, cost_usd: Decimal | None) -> tuple[Budget, ...]:
+        if self.held.pop(holder, None) is None:
+            return ()
+        self.told.append(cost_usd)
+        return self.nearly
+
+    async def release(self, budgets: Sequence[Budget], *, holder: str, maybe_billed: bool) -> tuple[Budget, ...]:
+        if self.held.pop(holder, None) is not None:
+            self.told.append("maybe billed" if maybe_billed else "not billed")
+        return ()
 
 
 class MemoryResults:

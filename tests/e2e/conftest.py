@@ -5,8 +5,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,17 @@ class Engross:
             answer: bytes = response.read()
             return answer
 
+    def circuit(self, provider: str) -> str:
+        """`closed`, `open` or `half_open`."""
+        lines = [json.loads(line) for line in self("circuits", "--json").stdout.splitlines()]
+        [state] = [line["state"] for line in lines if line["provider"] == provider]
+        return str(state)
+
+    def outcome(self, run_id: str) -> str | None:
+        """How the run stands now."""
+        outcome: str | None = json.loads(self("status", run_id, "--json").stdout)["outcome"]
+        return outcome
+
     def worker_pid(self) -> int:
         state = json.loads((Path(self.environment["ENGROSS_HOME"]) / "stack.json").read_text())
         [pid] = [process["pid"] for process in state["processes"] if process["name"] == "worker"]
@@ -69,6 +81,14 @@ class Engross:
 
     def log(self, name: str = "worker") -> str:
         return (Path(self.environment["ENGROSS_HOME"]) / "logs" / f"{name}.log").read_text()
+
+
+def until(what: Callable[[], object], seconds: float = 60) -> None:
+    """Waits for `what` to be true."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
 
 
 def free_ports(count: int) -> list[int]:
@@ -155,6 +175,19 @@ def write_job(root: Path) -> str:
     return str(root)
 
 
+def write_capped_job(root: Path) -> None:
+    """A job whose runs may spend less than one call can cost, where calls have a price."""
+    folder = root / "capped"
+    (folder / "prompts").mkdir(parents=True)
+    (folder / "job.py").write_text(
+        "from decimal import Decimal\nfrom engross import Chain, Job, Step\nfrom .schema import Slip\n"
+        'JOB = Job(description="may spend next to nothing", budget_usd=Decimal("0.0005"), pattern=Chain('
+        'Step("read", output=Slip)))\n'
+    )
+    (folder / "schema.py").write_text(SCHEMA)
+    (folder / "prompts" / "read.md").write_text("Read the slip.")
+
+
 @pytest.fixture(scope="session")
 def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
     """The stack as it comes: the stand-in over OpenAI's wire."""
@@ -165,8 +198,13 @@ def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
 
 @pytest.fixture(scope="session")
 def engross_anthropic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
-    """A second stack, whose runs ask over Anthropic's wire."""
+    """A second stack, whose runs ask over Anthropic's wire, and whose calls have a price."""
     jobs = write_dying_job(tmp_path_factory.mktemp("jobs"))
-    variables = {"ENGROSS_MODEL": "anthropic:stand-in", "ENGROSS_JOBS_PATH": jobs}
+    write_capped_job(Path(jobs))
+    variables = {
+        "ENGROSS_MODEL": "anthropic:stand-in",
+        "ENGROSS_JOBS_PATH": jobs,
+        "ENGROSS_PRICES": "anthropic:stand-in=1/4",
+    }
     with running(tmp_path_factory.mktemp("anthropic"), **variables) as command:
         yield command

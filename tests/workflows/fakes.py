@@ -76,6 +76,7 @@ class ScriptedActivities:
     fixes: list[Reply] = field(default_factory=list)
     steps: Sequence[StepPlan] = (step(),)
     pattern: str = "chain"
+    budget_usd: Decimal | None = None
     prepare_error: Exception | None = None
     asked: list[AskRequest] = field(default_factory=list)
     stored: list[StoreRequest] = field(default_factory=list)
@@ -87,7 +88,13 @@ class ScriptedActivities:
     async def prepare(self, request: RunRequest) -> Prepared:
         if self.prepare_error:
             raise self.prepare_error
-        plan = Plan(job=request.job, job_version="v1", pattern=self.pattern, steps=tuple(self.steps))
+        plan = Plan(
+            job=request.job,
+            job_version="v1",
+            pattern=self.pattern,
+            steps=tuple(self.steps),
+            budget_usd=self.budget_usd,
+        )
         text = TextRef(tenant=TENANT, sha256="text", size=10, characters=10)
         return Prepared(plan=plan, document=blob("document"), text=text)
 

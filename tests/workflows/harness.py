@@ -51,5 +51,5 @@ async def failure(client: Client, fakes: ScriptedActivities, request: Any = (REQ
     return caught.value.cause
 
 
-def must_wait(kind: str, seconds: float) -> ApplicationError:
-    return ApplicationError("not yet", seconds, type=kind, non_retryable=True)
+def must_wait(kind: str, seconds: float | None, cause: str = "", tried: int = 0) -> ApplicationError:
+    return ApplicationError("not yet", seconds, cause, tried, type=kind, non_retryable=True)

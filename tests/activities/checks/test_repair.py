@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from activities.checks.drafts import Draft
+from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.checks.repair import Repairs
 from engross.catalog import load_catalog
 from engross.contracts import ModelRef, Problem, RepairRequest, Reply, ReplyStatus, StepPlan, Usage
@@ -14,7 +14,9 @@ from tests.activities.fakes import MemoryBlobs, PlainParsers
 RECEIPT = {"company": "Corner Shop", "date": "2020-05-05", "address": None, "total": 9.5}
 
 
-async def repair(text: str, repaired: str | None = None) -> tuple[Reply, MemoryBlobs, PlainParsers]:
+async def repair(
+    text: str, repaired: str | None = None, code: str = "not_json"
+) -> tuple[Reply, MemoryBlobs, PlainParsers]:
     """What becomes of `text`, an invalid answer of the job `receipt`."""
     blobs, parsers = MemoryBlobs(), PlainParsers(repaired=repaired)
     step = StepPlan(
@@ -31,7 +33,7 @@ async def repair(text: str, repaired: str | None = None) -> tuple[Reply, MemoryB
         model="m",
         prompt_version="p",
         draft=await blobs.put("acme", Draft(text=text).to_bytes()),
-        problems=(Problem(field="", code="not_json"),),
+        problems=(Problem(field="", code=code),),
         usage=Usage(input_tokens=100),
         cost_usd=Decimal("0.5"),
     )
@@ -64,6 +66,14 @@ async def test_what_code_cannot_mend_stays_invalid_with_the_problems_left() -> N
     assert (reply.status, [str(p) for p in reply.problems]) == (ReplyStatus.INVALID, ["date (missing)"])
     assert reply.draft is not None
     assert "date" in Draft.model_validate_json(await blobs.get(reply.draft)).messages[0]
+
+
+async def test_code_does_not_choose_between_two_answers() -> None:
+    reply, blobs, parsers = await repair(json.dumps(RECEIPT), code=SEVERAL_ANSWERS)
+    assert (reply.status, [problem.code for problem in reply.problems]) == (ReplyStatus.INVALID, [SEVERAL_ANSWERS])
+    assert reply.draft is not None
+    assert json.loads(Draft.model_validate_json(await blobs.get(reply.draft)).text) == RECEIPT
+    assert parsers.asked == []
 
 
 async def test_prose_stays_as_it_was() -> None:

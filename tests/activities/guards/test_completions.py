@@ -106,6 +106,7 @@ async def test_a_holder_that_begins_again_needs_no_lease_to_end(store: Completio
     assert isinstance(await store.begin(a_key(), "run/2"), Busy)
 
 
+@pytest.mark.fault(53)
 async def test_a_dead_holder_gives_way_and_its_late_reply_is_fenced_off(
     connect: Callable[..., Completions], valkey: Valkey, store: Completions
 ) -> None:
@@ -163,6 +164,7 @@ async def test_abandoning_forgets_no_earlier_call_and_nobody_elses(store: Comple
 # --- whose reply it is --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(56)
 async def test_tenants_and_jobs_never_share(store: Completions) -> None:
     await paid(store, a_key())
     assert isinstance(await store.begin(a_key(tenant="other"), "run/2"), Granted)
@@ -184,6 +186,7 @@ def without_mac(reply: bytes) -> bytes:
     return json.dumps({"state": "reply", "tenant": "acme", "token": "t", "reply": body, "mac": "0" * 64}).encode()
 
 
+@pytest.mark.fault(55)
 @pytest.mark.parametrize(
     "entry",
     [
@@ -213,6 +216,7 @@ async def test_what_others_wrote_is_not_served(
     assert await store.begin(a_key(), "run/2") == Found(b"paid")
 
 
+@pytest.mark.fault(55)
 async def test_entries_moved_tampered_with_or_of_another_type_are_not_served(
     store: Completions, redis_client: redis.asyncio.Redis
 ) -> None:
@@ -263,6 +267,7 @@ async def test_clear_takes_a_jobs_replies_and_leaves_calls_in_flight(store: Comp
 # --- a server that dies, freezes, or is full ------------------------------------------------------------------------
 
 
+@pytest.mark.fault(50)
 async def test_what_was_acknowledged_survives_a_kill(connect: Callable[..., Completions], valkey: Valkey) -> None:
     rounds, each = 3, 20
     for number in range(rounds):
@@ -284,6 +289,7 @@ async def test_what_was_acknowledged_survives_a_kill(connect: Callable[..., Comp
     show(f"N={rounds * each} acknowledged, {rounds} kills: 0 lost")
 
 
+@pytest.mark.fault(52)
 async def test_a_freeze_applies_nothing_twice(connect: Callable[..., Completions], valkey: Valkey) -> None:
     """Callers give up while the server is frozen; what they sent may be applied when it wakes, and is then repeated."""
     impatient, count = connect(valkey.url, seconds=1.0), 20
@@ -331,6 +337,7 @@ async def test_a_command_that_the_library_repeats_has_one_effect(
     assert grant.resends == 0
 
 
+@pytest.mark.fault(51)
 async def test_a_full_server_is_a_passing_trouble(store: Completions, redis_client: redis.asyncio.Redis) -> None:
     grant = await granted(store, a_key())
     await redis_client.config_set("maxmemory", "1")
@@ -352,6 +359,7 @@ async def test_no_server_is_named_in_one_line(connect: Callable[..., Completions
 # --- callers that give up -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(54)
 async def test_a_cancelled_read_gives_nobody_anothers_reply(
     connect: Callable[..., Completions], proxy: Proxy, store: Completions
 ) -> None:
@@ -418,6 +426,7 @@ async def test_a_durable_server_passes(redis_client: redis.asyncio.Redis) -> Non
     await check_durability(redis_client)
 
 
+@pytest.mark.fault(50, 51)
 @pytest.mark.parametrize(
     ("setting", "bad", "good"), [("appendonly", "no", "yes"), ("maxmemory-policy", "allkeys-lru", "noeviction")]
 )

@@ -360,6 +360,7 @@ async def test_every_key_expires(redis_client: redis.asyncio.Redis) -> None:
         assert 0 < await redis_client.pttl(key) <= 2 * 3600 * 1000, key
 
 
+@pytest.mark.fault(50)
 async def test_a_killed_server_forgets_nothing(valkey: Valkey, redis_client: redis.asyncio.Redis) -> None:
     limits = Limits(redis_client, TOKENS)
     assert await reserve(limits, 50_000, "a") == 0.0
@@ -379,6 +380,7 @@ async def test_a_killed_server_forgets_nothing(valkey: Valkey, redis_client: red
     assert await reserve(limits, 40_000, "d") == 0.0
 
 
+@pytest.mark.fault(52)
 async def test_a_reservation_made_during_a_freeze_is_charged_once(
     valkey: Valkey, redis_client: redis.asyncio.Redis
 ) -> None:

@@ -133,6 +133,7 @@ async def test_an_equal_call_that_takes_too_long_is_left_to_a_retry() -> None:
     assert CallInFlight.retryable
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("error", [ProviderTimeout("lost"), ProviderUnreachable("broke", maybe_billed=True)])
 async def test_a_call_lost_in_flight_is_sent_again_once_and_counted(error: EngrossError) -> None:
     store, provider = MemoryCompletions(), Provider([error])

@@ -1,15 +1,15 @@
-"""Each way a call can end, over both wires, through the real SDKs: one call, and a name for it."""
+"""What a call brings, over both wires, through the real SDKs. `test_failure_table` has the ways it can fail."""
 
+import asyncio
+import time
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
 
 from activities.models.prompts import build_prompt
-from activities.models.providers import ModelCall, OpenAIProvider, Provider
-from activities.models.replies import RawReply
-from engross.contracts import ReplyStatus
-from engross.errors import EngrossError, RateLimited
+from activities.models.providers import AnthropicProvider, ModelCall, OpenAIProvider, Provider
+from engross.contracts import ReplyStatus, Usage
 from tests.activities.models.conftest import StandIn
 
 DOCUMENT = "Corner Shop Ltd\nSlip number: 77-A\nTotal: 12.50 EUR\nPATIENT JANE DOE"
@@ -30,14 +30,6 @@ def call(limit: int = 500) -> ModelCall:
     )
 
 
-async def failure(provider: Provider) -> EngrossError:
-    with pytest.raises(EngrossError) as caught:
-        await provider.call(call())
-    assert "JANE" not in str(caught.value)
-    assert caught.value.__cause__ is None
-    return caught.value
-
-
 async def test_an_answer_comes_with_its_usage(provider: Provider) -> None:
     reply = await provider.call(call())
     assert Slip.model_validate_json(reply.text) == Slip(slip_number="77-A", total=12.5)
@@ -47,83 +39,79 @@ async def test_an_answer_comes_with_its_usage(provider: Provider) -> None:
     assert reply.usage.output_tokens > 0
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind", "retryable"),
-    [
-        ({"kind": "rate_limit", "retry_after": "7"}, "RateLimited", True),
-        ({"kind": "quota"}, "QuotaExhausted", False),
-        ({"kind": "error", "status": 500}, "ProviderOverloaded", True),
-        ({"kind": "error", "status": 503, "html": True}, "ProviderOverloaded", True),
-        ({"kind": "error", "status": 529}, "ProviderOverloaded", True),
-        ({"kind": "auth", "status": 401}, "AuthenticationFailed", False),
-        ({"kind": "auth", "status": 402}, "QuotaExhausted", False),
-        ({"kind": "auth", "status": 403}, "AuthenticationFailed", False),
-        ({"kind": "timeout", "seconds": 30}, "ProviderTimeout", True),
-        ({"kind": "reset"}, "ProviderUnreachable", True),
-        ({"kind": "reset_body"}, "ProviderUnreachable", True),
-        ({"kind": "context_too_long"}, "ContextTooLong", False),
-        ({"kind": "html"}, "ProviderGarbled", True),
-    ],
-    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
-)
-async def test_trouble_has_one_name_and_takes_one_call(
-    provider: Provider, stand_in: StandIn, fault: dict[str, Any], kind: str, retryable: bool
-) -> None:
-    if kind == "QuotaExhausted" and "quota" in fault["kind"] and not isinstance(provider, OpenAIProvider):
-        kind, retryable = "RateLimited", True  # Anthropic has no such code: its 429 is a 429
-    await stand_in.script(fault)
-    error = await failure(provider)
-    assert (error.type, error.retryable) == (kind, retryable)
-    assert len(await stand_in.calls()) == 1
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"), [("7", 7.0), ("0.5", 0.5), ("soon", None), ("-3", None), ("86400", 3600.0)]
-)
-async def test_retry_after_is_read_and_clamped(
-    provider: Provider, stand_in: StandIn, header: str, seconds: float | None
-) -> None:
-    await stand_in.script({"kind": "rate_limit", "retry_after": header})
-    error = await failure(provider)
-    assert isinstance(error, RateLimited)
-    assert error.retry_after == seconds
-
-
-@pytest.mark.parametrize(
-    ("fault", "status"),
-    [
-        ({"kind": "truncate"}, ReplyStatus.TRUNCATED),
-        ({"kind": "refuse"}, ReplyStatus.REFUSED),
-        ({"kind": "empty"}, ReplyStatus.EMPTY),
-    ],
-    ids=lambda value: value["kind"] if isinstance(value, dict) else None,
-)
-async def test_a_reply_is_a_value_whatever_it_says(
-    provider: Provider, stand_in: StandIn, fault: dict[str, Any], status: ReplyStatus
-) -> None:
-    await stand_in.script(fault)
-    reply: RawReply = await provider.call(call())
-    assert reply.status is status
-    assert reply.usage is not None
-    assert len(await stand_in.calls()) == 1
-
-
-async def test_the_content_filter_is_known_by_its_finish_reason(stand_in: StandIn) -> None:
-    provider = OpenAIProvider(api_key="k", base_url=f"{stand_in.address}/v1", seconds=5)
-    await stand_in.script({"kind": "filter"})
-    assert (await provider.call(call())).status is ReplyStatus.FILTERED
-    await provider.close()
-
-
-@pytest.mark.parametrize("kind", ["malformed", "invalid"])
-async def test_a_broken_answer_is_one_call_and_still_a_reply(provider: Provider, stand_in: StandIn, kind: str) -> None:
-    await stand_in.script({"kind": kind})
-    reply = await provider.call(call())
-    with pytest.raises(ValueError, match=r"."):
-        Slip.model_validate_json(reply.text)
-    assert reply.usage is not None
-    assert len(await stand_in.calls()) == 1
-
-
 async def test_a_limit_too_small_is_a_truncation(provider: Provider) -> None:
     assert (await provider.call(call(limit=3))).status is ReplyStatus.TRUNCATED
+
+
+@pytest.mark.parametrize("kind", ["truncate", "refuse", "empty", "malformed", "invalid", "two_calls"])
+async def test_a_reply_that_is_no_answer_was_paid_for_too(provider: Provider, stand_in: StandIn, kind: str) -> None:
+    await stand_in.script({"kind": kind})
+    assert (await provider.call(call())).usage is not None
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (None, None),
+        ({}, None),
+        ({"input_tokens": None, "output_tokens": None}, None),
+        ({"input_tokens": 7}, None),
+        ({"input_tokens": -7, "output_tokens": 2}, None),
+        ({"input_tokens": 7, "output_tokens": -2}, None),
+        ({"input_tokens": 0, "output_tokens": 0}, None),
+        ({"input_tokens": 10**12, "output_tokens": 2}, None),
+        ({"input_tokens": 7, "output_tokens": 10**30}, None),
+        ({"input_tokens": "many", "output_tokens": []}, None),
+        ({"input_tokens": 7, "output_tokens": 0}, Usage(input_tokens=7)),
+        (
+            {"input_tokens": 7, "output_tokens": 2, "cache_read_input_tokens": None, "prompt_tokens_details": None},
+            Usage(input_tokens=7, output_tokens=2),
+        ),
+        (
+            {"input_tokens": 7, "output_tokens": 2, "prompt_tokens_details": {"cached_tokens": -4}},
+            Usage(input_tokens=7, output_tokens=2),
+        ),
+    ],
+    ids=str,
+)
+async def test_usage_that_cannot_be_is_unknown(
+    provider: Provider, stand_in: StandIn, usage: dict[str, Any] | None, expected: Usage | None
+) -> None:
+    await stand_in.script({"kind": "usage", "usage": usage})
+    reply = await provider.call(call())
+    assert (reply.status, reply.usage) == (None, expected)
+
+
+async def test_cached_tokens_are_part_of_the_input(provider: Provider, stand_in: StandIn) -> None:
+    usage: dict[str, Any] = {"input_tokens": 100, "output_tokens": 5, "prompt_tokens_details": {"cached_tokens": 60}}
+    if isinstance(provider, AnthropicProvider):
+        usage |= {"input_tokens": 30, "cache_read_input_tokens": 60, "cache_creation_input_tokens": 10}
+    await stand_in.script({"kind": "usage", "usage": usage})
+    assert (await provider.call(call())).usage == Usage(input_tokens=100, output_tokens=5, cached_tokens=60)
+
+
+async def test_a_reply_says_which_model_gave_it(provider: Provider, stand_in: StandIn) -> None:
+    await stand_in.script({"kind": "model", "text": "smaller-and-cheaper"})
+    assert (await provider.call(call())).model == "smaller-and-cheaper"
+
+
+@pytest.mark.parametrize("kind", ["slow_headers", "drip", "stall"])
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+async def test_a_cancelled_call_closes_its_connection(stand_in: StandIn, wire: str, kind: str) -> None:
+    provider: Provider = (
+        OpenAIProvider(api_key="k", base_url=f"{stand_in.address}/v1", seconds=60)
+        if wire == "openai"
+        else AnthropicProvider(api_key="k", base_url=stand_in.address, seconds=60)
+    )
+    await stand_in.script({"kind": kind, "seconds": 60 if kind == "slow_headers" else 0.05})
+    calling = asyncio.create_task(provider.call(call()))
+    deadline = time.monotonic() + 30
+    while not await stand_in.calls():
+        assert time.monotonic() < deadline
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    while not (await stand_in.calls())[0]["hung_up"]:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    await provider.close()

@@ -3,25 +3,22 @@
 import asyncio
 import hashlib
 import json
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 from pydantic import BaseModel
 
-from .faults import FAILURES, Fault
+from .delivery import HTML, send
+from .faults import Fault
 from .rules import answer, summary
-from .wires import ANTHROPIC, MODEL, OPENAI, Answer, Ask, BadRequest, Wire, dump
+from .state import Call, State
+from .wires import ANTHROPIC, MODEL, OPENAI, Answer, Ask, BadRequest, Body, Wire, dump, render
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MAX_BODY = 64 * 1024 * 1024
-_CALLS_KEPT = 20_000
 _WRONG_KEY = "sk-wrong"
-_HTML = "<html><body><h1>Service trouble</h1></body></html>"
 
 
 class Script(BaseModel):
@@ -29,28 +26,6 @@ class Script(BaseModel):
 
     faults: list[Fault] = []
     seconds: float = 0.0
-
-
-@dataclass
-class State:
-    """What the control endpoints change and show. `latency` is in seconds."""
-
-    faults: list[Fault] = field(default_factory=list)
-    calls: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=_CALLS_KEPT))
-    count: int = 0
-    latency: float = 0.0
-
-    def take(self, document: str) -> Fault | None:
-        """The next fault for a call with this document, which is then used up."""
-        at = next((at for at, fault in enumerate(self.faults) if fault.match in document), None)
-        return None if at is None else self.faults.pop(at)
-
-    def record(self, ask: Ask, fault: Fault | None, reply: Answer | None, **request: Any) -> None:
-        """Remember a call by what it cost, never by what it said."""
-        self.count += 1
-        spent = {"input_tokens": ask.input_tokens, "output_tokens": reply.output_tokens if reply else 0}
-        more = {"fault": fault.kind if fault else None, "tool": ask.tool, "at": time.time()}
-        self.calls.append({"n": self.count, **request, **spent, **more})
 
 
 STATE = web.AppKey("state", State)
@@ -89,44 +64,49 @@ def _handler(wire: Wire) -> Handler:
             ask = wire.ask(body)
         except (BadRequest, ValueError, RecursionError) as error:
             return web.json_response(wire.failure(400, str(error), None), status=400)
-        state = request.app[STATE]
-        fault = state.take(ask.document)
-        # In a thread: rules may take a while over a long document, and other calls must go on.
-        reply = None if fault and fault.kind in FAILURES else await asyncio.to_thread(respond, ask)
-        reply = fault.spoil(reply, ask) if fault and reply else reply
-        told = {"path": request.path, "model": body["model"], "sha256": hashlib.sha256(raw).hexdigest()}
-        state.record(ask, fault, reply, **told)
-        await asyncio.sleep(state.latency + (fault.seconds if fault and fault.kind in ("timeout", "slow") else 0))
-        if fault and reply is None:
-            return _failed(wire, fault)
-        return await _send(request, fault, wire.reply(reply, ask) if reply else {})
+        return await _answered(request, wire, ask, model=body["model"], sha256=hashlib.sha256(raw).hexdigest())
 
     return model_call
 
 
-def _failed(wire: Wire, fault: Fault) -> web.Response:
-    status, message, code = FAILURES[fault.kind]
-    status = fault.status or status if fault.kind in ("error", "auth") else status
+async def _answered(request: web.Request, wire: Wire, ask: Ask, *, model: str, sha256: str) -> web.StreamResponse:
+    state = request.app[STATE]
+    fault = state.take(ask.document, wire.name, model)
+    failure = fault.failure() if fault else None
+    # In a thread: rules may take a while over a long document, and other calls must go on.
+    reply = None if failure else await asyncio.to_thread(respond, ask)
+    reply = fault.spoil(reply, ask) if fault and reply else reply
+    call = state.record(ask, fault, reply, wire=wire.name, path=request.path, model=model, sha256=sha256)
+    with _to_its_end(call):
+        await asyncio.sleep(state.latency)
+        if fault and failure:
+            call["status"] = failure[0]
+            return _failed(wire, fault, failure)
+        return await send(request, call, fault, render(_body(wire, ask, reply, fault)) if reply else "")
+
+
+def _body(wire: Wire, ask: Ask, reply: Answer, fault: Fault | None) -> Body:
+    body = wire.reply(reply, ask)
+    return fault.bend(body) if fault else body
+
+
+@contextmanager
+def _to_its_end(call: Call) -> Iterator[None]:
+    """Notes in `call` when the caller does not wait for the end."""
+    try:
+        yield
+    except (asyncio.CancelledError, ConnectionResetError):
+        call["hung_up"] = True
+        raise
+
+
+def _failed(wire: Wire, fault: Fault, failure: tuple[int, str, str | None]) -> web.Response:
+    status, message, code = failure
     wanted = {"Retry-After": fault.retry_after, "Retry-After-Ms": fault.retry_after_ms}
     headers = {name: value for name, value in wanted.items() if value is not None}
     if fault.html:
-        return web.Response(status=status, text=_HTML, content_type="text/html", headers=headers)
+        return web.Response(status=status, text=HTML, content_type="text/html", headers=headers)
     return web.json_response(wire.failure(status, message, code), status=status, headers=headers)
-
-
-async def _send(request: web.Request, fault: Fault | None, body: dict[str, Any]) -> web.StreamResponse:
-    reply: web.StreamResponse = web.json_response(body)
-    kind = fault.kind if fault else None
-    if kind == "html":
-        return web.Response(text=_HTML, content_type="text/html")
-    if kind == "reset_body":
-        whole = json.dumps(body).encode()
-        reply = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(whole))})
-        await reply.prepare(request)
-        await reply.write(whole[: len(whole) // 2])
-    if kind in ("reset", "reset_body") and request.transport is not None:
-        request.transport.abort()
-    return reply
 
 
 @web.middleware
@@ -168,10 +148,7 @@ async def _script(request: web.Request, wanted: str) -> Script:
 
 
 async def _add_faults(request: web.Request) -> web.Response:
-    added = (await _script(request, "faults")).faults
-    waiting = request.app[STATE].faults
-    waiting += [fault for fault in added for _ in range(fault.times)]
-    return web.json_response({"waiting": len(waiting)})
+    return web.json_response({"waiting": request.app[STATE].script((await _script(request, "faults")).faults)})
 
 
 async def _calls(request: web.Request) -> web.Response:

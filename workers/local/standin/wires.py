@@ -6,7 +6,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -45,7 +44,7 @@ class Answer:
 
     text: str
     tool: str | None = None
-    stop: Literal["stop", "length", "refusal", "filter"] = "stop"
+    stop: Literal["stop", "length", "window", "refusal", "filter"] = "stop"
 
     @property
     def output_tokens(self) -> int:
@@ -59,9 +58,17 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Verbatim:
+    """JSON text that goes into a body as it is: NaN, keys given twice, nesting deeper than `json` reads."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Wire:
     """One protocol. `failure(status, message, code)` gives an error body, `code` being OpenAI's."""
 
+    name: str
     ask: Callable[[Body], Ask]
     reply: Callable[[Answer, Ask], Body]
     failure: Callable[[int, str, str | None], Body]
@@ -70,6 +77,23 @@ class Wire:
 def dump(value: object) -> str:
     """Compact JSON, letters of all languages kept."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def render(body: Body) -> str:
+    """The body as JSON, with its `Verbatim` parts as they are."""
+    kept: dict[str, str] = {}
+
+    def mark(part: object) -> str:
+        if not isinstance(part, Verbatim):
+            raise TypeError(f"{type(part).__name__} isn't JSON")
+        name = uuid.uuid4().hex
+        kept[dump(name)] = part.text
+        return name
+
+    text = json.dumps(body, default=mark)
+    for name, verbatim in kept.items():
+        text = text.replace(name, verbatim)
+    return text
 
 
 def document_of(user_messages: list[str]) -> str:
@@ -160,7 +184,7 @@ def _openai_reply(answer: Answer, ask: Ask) -> Body:
         message["content"] = answer.text
     # A tool chosen by name ends with "stop", one chosen by the model with "tool_calls".
     done = "tool_calls" if answer.tool and not ask.named else "stop"
-    finish = {"length": "length", "filter": "content_filter"}.get(answer.stop, done)
+    finish = {"length": "length", "window": "length", "filter": "content_filter"}.get(answer.stop, done)
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     spent = {"prompt_tokens": ask.input_tokens, "completion_tokens": answer.output_tokens}
     head = {"id": f"chatcmpl-{_id()}", "object": "chat.completion", "created": int(time.time()), "model": MODEL}
@@ -186,14 +210,26 @@ def _anthropic_reply(answer: Answer, ask: Ask) -> Body:
     content: list[Body] = [{"type": "text", "text": answer.text}] if answer.text else []
     called = answer.tool is not None and answer.text.lstrip().startswith("{")  # an input is an object, prose is text
     if called:
-        content = [{"type": "tool_use", "id": f"toolu_{_id()}", "name": answer.tool, "input": {}}]
-        with suppress(ValueError):  # broken arguments arrive as `{}`, as they do from the real service
-            content[0]["input"] = json.loads(answer.text)
-    stops = {"length": "max_tokens", "refusal": "refusal", "filter": "refusal"}
+        # Broken arguments arrive as `{}`, as they do from the real service.
+        given: Verbatim | Body = Verbatim(answer.text) if _is_json(answer.text) else {}
+        content = [{"type": "tool_use", "id": f"toolu_{_id()}", "name": answer.tool, "input": given}]
+    stops = {"length": "max_tokens", "window": "model_context_window_exceeded"}
+    stops |= {"refusal": "refusal", "filter": "refusal"}
     stop = {"stop_reason": stops.get(answer.stop, "tool_use" if called else "end_turn"), "stop_sequence": None}
     spent = {"input_tokens": ask.input_tokens, "output_tokens": answer.output_tokens}
     head = {"id": f"msg_{_id()}", "type": "message", "role": "assistant", "model": MODEL}
     return {**head, "content": content, **stop, "usage": spent}
+
+
+def _is_json(text: str) -> bool:
+    """Whether lenient readers take it: too deep for `json` is no syntax error."""
+    try:
+        json.loads(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
 
 
 def _anthropic_failure(status: int, message: str, _: str | None) -> Body:
@@ -201,5 +237,5 @@ def _anthropic_failure(status: int, message: str, _: str | None) -> Body:
     return {"type": "error", "error": error, "request_id": f"req_{_id()}"}
 
 
-OPENAI = Wire(_openai_ask, _openai_reply, _openai_failure)
-ANTHROPIC = Wire(_anthropic_ask, _anthropic_reply, _anthropic_failure)
+OPENAI = Wire("openai", _openai_ask, _openai_reply, _openai_failure)
+ANTHROPIC = Wire("anthropic", _anthropic_ask, _anthropic_reply, _anthropic_failure)

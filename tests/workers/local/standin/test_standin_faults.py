@@ -94,10 +94,27 @@ async def test_error(standin: Any, client: Client, status: int, html: bool) -> N
         assert type(cause).__name__ == client.pick("InternalServerError", "OverloadedError")
 
 
-@pytest.mark.parametrize("status", [401, 402, 403])
-async def test_auth(standin: Any, client: Client, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "openai_code", "anthropic_type"),
+    [
+        (401, "invalid_api_key", "authentication_error"),
+        (402, "invalid_request_error", "billing_error"),
+        (403, "model_not_found", "permission_error"),
+    ],
+)
+async def test_auth(standin: Any, client: Client, status: int, openai_code: str, anthropic_type: str) -> None:
     await standin.fault("auth", status=status)
-    assert (await client.cause()).status_code == status
+    cause = await client.cause()
+    assert cause.status_code == status
+    assert client.pick(openai_code, None) == getattr(cause, "code", None)
+    assert client.pick("code" in cause.body, cause.body.get("error", {}).get("type") == anthropic_type)
+
+
+async def test_policy(standin: Any, client: Client) -> None:
+    await standin.fault("policy")
+    cause = await client.cause()
+    assert cause.status_code == 400
+    assert getattr(cause, "code", None) == client.pick("content_policy_violation", None)
 
 
 async def test_context_too_long(standin: Any, client: Client) -> None:
@@ -248,6 +265,8 @@ async def test_latency_delays_every_call(standin: Any, client: Client) -> None:
     [
         ("/control/faults", '{"faults": [{"kind": "earthquake"}]}'),
         ("/control/faults", '{"faults": [{"kind": "error", "tmies": 2}]}'),
+        ("/control/faults", '{"faults": [{"kind": "error", "path": "elsewhere"}]}'),
+        ("/control/faults", '{"faults": [{"kind": "error", "for_seconds": 0}]}'),
         ("/control/faults", '{"kind": "error"}'),
         ("/control/faults", "nonsense"),
         ("/control/latency", '{"seconds": "long"}'),

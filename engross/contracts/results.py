@@ -1,0 +1,76 @@
+"""How a run ended, and what the stores keep of it."""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from engross.contracts.references import BlobRef, Contract
+from engross.contracts.replies import Problem, ReplySource, ReplyStatus, Usage
+
+
+class Outcome(StrEnum):
+    """How a run ended; or, `PARKED`, that it waits for somebody to act and then goes on by itself."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    NEEDS_APPROVAL = "needs_approval"
+    PARKED = "parked"
+
+
+class ErrorInfo(Contract):
+    """A named error, for people and machines. `type` is a class name of `engross.errors`."""
+
+    type: str
+    message: str
+
+
+class RunResult(Contract):
+    """The result of a run as Temporal carries it; the answer itself is a reference."""
+
+    run_id: str
+    job: str
+    tenant: str
+    outcome: Outcome
+    answer: BlobRef | None = None
+    error: ErrorInfo | None = None
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = Decimal(0)
+    model: str = ""
+    prompt_version: str = ""
+    calls: int = 0
+    repairs: int = 0
+    problems: tuple[Problem, ...] = ()
+    cached: int = 0
+    maybe_billed: int = 0
+
+
+class Spent(Contract):
+    """One reply in the accounts: what was asked of which model (`openai:gpt-4.1-mini`), and what it cost."""
+
+    step: str
+    model: str
+    status: ReplyStatus
+    source: ReplySource
+    calls: int
+    usage: Usage
+    cost_usd: Decimal | None
+    maybe_billed: int = 0
+
+
+class StoreRequest(Contract):
+    """Input of `store_answer`. `started_at` (UTC, ISO 8601) tells a newer run of the same id from an older.
+
+    `attempt` is Temporal's own id of this run; `spent` has every reply that a model gave, in order, for the accounts:
+    money that was spent stays spent when a later run of the same id replaces the row.
+    """
+
+    result: RunResult
+    started_at: str
+    document_name: str = ""
+    document: BlobRef | None = None
+    attempt: str = ""
+    spent: tuple[Spent, ...] = ()
+
+
+class Stored(Contract):
+    """Result of `store_answer`: the row is there, or that of a newer run of the same id."""

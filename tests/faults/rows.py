@@ -1,0 +1,37 @@
+"""The faults that model calls must survive, and what must happen."""
+
+from typing import Final
+
+ROWS: Final = {
+    1: ("document and workflow workers die every 2 s", "0 duplicate paid calls, 0 lost"),
+    2: ("model worker dies after the reply, before reporting", "answered from the completion store"),
+    3: ("worker dies after storing, before reporting", "one stored answer"),
+    4: ("model worker dies in mid-call", "maybe billed recorded, at most one resend, counted"),
+    5: ("worker paused past its heartbeat", "the late result is fenced off"),
+    14: ("long call", "heartbeats continue, one call"),
+    16: ("result over 2 MiB", "stored by reference, the model is called once"),
+    18: ("429 with Retry-After", "waited as told, on a timer when long"),
+    19: ("Retry-After junk, negative, a day", "clamped and counted"),
+    20: ("500 and 529 for minutes", "spaced retries survive, or the fallback answers"),
+    21: ("every call fails", "calls = the policy, not policy x SDK x library"),
+    22: ("reset after the body was sent", "maybe billed, at most one resend"),
+    23: ("headers never come; one byte a second", "own total deadline"),
+    24: ("reply stalls while blanks go on", "own total deadline"),
+    25: ("truncated reply", "asked once more with twice the room, then TruncatedAnswer, never an answer"),
+    26: ("refusal; content filter", "one call, to a person"),
+    27: ("bad JSON for ever", "stops after the declared repairs"),
+    28: ("NaN, 1e999, duplicate keys, 10,000-deep nesting", "rejected, no crash"),
+    29: ("valid JSON, absurd values", "validators, then a person"),
+    30: ("empty reply; two tool calls; input={}", "named error"),
+    31: ("200 MB reply; gzip bomb; HTML with status 200", "byte cap, named error"),
+    32: ("401, 402, 403", "circuit opens, runs park, one alarm, few calls"),
+    33: ("usage missing; another model's name", "budget fails closed"),
+    34: ("{{ x }} and {% x in a document", "stays literal"),
+    50: ("Redis dies", "0 lost; unsafe configuration refused at start"),
+    51: ("Redis evicts or is full", "refused unless noeviction; retried"),
+    52: ("Redis frozen in mid-write", "nothing applied twice"),
+    53: ("lock outlived", "the fencing token rejects"),
+    54: ("cancelled asynchronous read", "no other tenant's reply"),
+    55: ("forged or foreign cache entry", "rejected; never pickle"),
+    56: ("same request, two tenants", "no shared hit"),
+}

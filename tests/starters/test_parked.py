@@ -1,0 +1,272 @@
+"""Parked runs as the client sees them: they are told at once, cheaply, and woken."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import temporalio.client
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import WorkflowEnvironment
+
+from engross.contracts import Outcome
+from engross.errors import InvalidRequest, ServiceUnavailable
+from engross.names import WORKFLOWS_QUEUE
+from starters import asking
+from starters.client import Client
+from starters.parked import ParkedWatch
+from starters.reports import Submitted
+from tests.starters.conftest import PARKING
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def submit(client: Client, folder: Path, name: str, tenant: str = "acme") -> Submitted:
+    """A run over bytes that no other test has."""
+    path = folder / name
+    path.write_bytes(os.fsencode(path))
+    return await client.submit("invoice", path, tenant=tenant)
+
+
+async def until(what: Callable[[], Awaitable[object]], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not await what():  # noqa: ASYNC110  # another process: there is no event to wait for
+            await asyncio.sleep(0.02)
+
+
+async def listed(client: Client, **wanted: Any) -> dict[str, str]:
+    return {run.run_id: run.state async for run in client.list(**wanted)}
+
+
+class Watched(temporalio.client.Interceptor):
+    """Counts the questions; `change` may alter a filter, or raise."""
+
+    def __init__(self, change: Callable[[str], str] = str) -> None:
+        self.lists = self.describes = 0
+        self.change = change
+
+    def intercept_client(self, next: temporalio.client.OutboundInterceptor) -> temporalio.client.OutboundInterceptor:  # noqa: A002 - the SDK's name
+        return _Outbound(next, self)
+
+    def over(self, client: temporalio.client.Client) -> ParkedWatch:
+        """A watch whose questions pass by here."""
+        config = client.config()
+        config["interceptors"] = [self]
+        return ParkedWatch(temporalio.client.Client(**config), "the server")
+
+
+class _Outbound(temporalio.client.OutboundInterceptor):
+    def __init__(self, following: temporalio.client.OutboundInterceptor, watched: Watched) -> None:
+        super().__init__(following)
+        self._watched = watched
+
+    def list_workflows(self, input: Any) -> Any:  # noqa: A002 - the SDK's name
+        self._watched.lists += 1
+        input.query = self._watched.change(input.query)
+        return super().list_workflows(input)
+
+    async def describe_workflow(self, input: Any) -> Any:  # noqa: A002 - the SDK's name
+        self._watched.describes += 1
+        return await super().describe_workflow(input)
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_parked_run_is_reported_with_what_to_do(client: Client, tmp_path: Path) -> None:
+    run = await submit(client, tmp_path, "locked.txt")
+    tasks = asyncio.all_tasks()
+
+    report = await client.wait(run.run_id)
+
+    assert (report.outcome, report.error) == (Outcome.PARKED, PARKING["locked"])
+    assert (report.run_id, report.job, report.tenant) == (run.run_id, "invoice", "acme")
+    assert asyncio.all_tasks() == tasks, "nobody looks when nobody waits"
+    again = await client.submit("invoice", tmp_path / "locked.txt", tenant="acme")
+    assert again.joined
+    assert (await client.wait(again.run_id)).outcome is Outcome.PARKED
+    await client.cancel(run.run_id)
+
+
+async def test_one_can_wait_through_it(client: Client, tmp_path: Path) -> None:
+    run = await submit(client, tmp_path, "locked.txt")
+    waiting = asyncio.create_task(client.wait(run.run_id, parked=False))
+    assert (await client.wait(run.run_id)).outcome is Outcome.PARKED
+
+    assert not waiting.done()
+    assert await client.resume(run.run_id)
+    assert (await waiting).outcome is Outcome.DONE
+    assert (await client.wait(run.run_id)).outcome is Outcome.DONE
+    assert not await client.resume(run.run_id), "it has ended"
+
+
+async def test_whoever_stops_waiting_leaves_the_others_be(client: Client, tmp_path: Path) -> None:
+    hanging, parking = await submit(client, tmp_path, "hangs.txt"), await submit(client, tmp_path, "locked.txt")
+    given_up = asyncio.create_task(client.wait(hanging.run_id))
+    others = [asyncio.create_task(client.wait(parking.run_id)) for _ in range(2)]
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert [report.outcome for report in await asyncio.gather(*others)] == [Outcome.PARKED] * 2
+    for run in (hanging, parking):
+        await client.cancel(run.run_id)
+
+
+async def test_all_who_wait_share_one_question_a_second(server: WorkflowEnvironment) -> None:
+    watched = Watched()
+    watch = watched.over(server.client)
+    began = time.monotonic()
+    waiting = [asyncio.create_task(watch.wait(f"nobody-{number}")) for number in range(60)]
+
+    async def asked_thrice() -> bool:
+        return watched.lists >= 3
+
+    await until(asked_thrice)
+    assert watched.lists <= time.monotonic() - began
+    assert watched.describes == 0
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def hanging(server: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[str]:
+    """A run that is not parked."""
+    request = {"job": "invoice", "document": {"uri": "blob:1", "name": "hangs"}}
+    run_id = f"hanging-{os.getpid()}-{tmp_path.name}"
+    handle = await server.client.start_workflow("chain", request, id=run_id, task_queue=WORKFLOWS_QUEUE)
+    yield run_id
+    await handle.terminate()
+
+
+@pytest.mark.usefixtures("settings")
+async def test_a_list_that_is_late_is_not_believed(server: WorkflowEnvironment, hanging: str) -> None:
+    watched = Watched(lambda query: query.replace("EngrossOutcome = 'parked' AND ", ""))
+    waiting = asyncio.create_task(watched.over(server.client).wait(hanging))
+
+    async def looked_twice() -> bool:
+        return watched.describes >= 2
+
+    await until(looked_twice)
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_server_that_is_away_for_a_moment_ends_no_waiting(
+    client: Client, server: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    away = [RPCError("gone", RPCStatusCode.UNAVAILABLE, b"")] * 2
+
+    def change(query: str) -> str:
+        if away:
+            raise away.pop()
+        return query
+
+    run = await submit(client, tmp_path, "locked.txt")
+    assert (await Watched(change).over(server.client).wait(run.run_id)).outcome is Outcome.PARKED
+    assert not away
+    await client.cancel(run.run_id)
+
+
+async def test_a_question_that_is_refused_is_an_error_for_all_who_wait(server: WorkflowEnvironment) -> None:
+    watch = Watched(lambda _: "no filter at all").over(server.client)
+    waiting = [asyncio.create_task(watch.wait(f"nobody-{number}")) for number in range(3)]
+    for failure in await asyncio.gather(*waiting, return_exceptions=True):
+        assert isinstance(failure, InvalidRequest)
+
+
+@pytest.mark.parametrize("run_id", ["it's \"one\" \\ = 'x' ü", "x' OR ''='"])
+async def test_runs_by_hand_with_any_id_are_noticed(client: Client, server: WorkflowEnvironment, run_id: str) -> None:
+    request = {"job": "invoice", "document": {"uri": "blob:1", "name": "locked"}}
+    handle = await server.client.start_workflow("chain", request, id=run_id, task_queue=WORKFLOWS_QUEUE)
+    assert (await client.wait(run_id)).outcome is Outcome.PARKED
+    await handle.terminate()
+
+
+# --- looking and acting -----------------------------------------------------------------------------------------
+
+
+async def test_a_parked_run_is_shown_as_such_and_can_be_cancelled(client: Client, tmp_path: Path) -> None:
+    run = await submit(client, tmp_path, "locked.txt", "looks")
+    other = await submit(client, tmp_path, "hangs.txt", "looks")
+    await client.wait(run.run_id)
+
+    status = await client.status(run.run_id)
+    assert (status.state, status.error, status.ended_at) == ("parked", PARKING["locked"], None)
+    with pytest.raises(InvalidRequest, match="no name"):
+        await listed(client, tenant="' OR ''='", outcome=Outcome.PARKED)
+    assert await listed(client, tenant="looks") == {run.run_id: "parked", other.run_id: "running"}
+    assert await listed(client, tenant="looks", outcome=Outcome.PARKED) == {run.run_id: "parked"}
+    assert await client.cancel(run.run_id)
+    assert (await client.wait(run.run_id)).outcome is Outcome.CANCELLED
+    await client.cancel(other.run_id)
+
+
+async def test_parked_runs_are_woken_by_tenant_and_by_what_they_wait_for(client: Client, tmp_path: Path) -> None:
+    names = {"a": ("locked.txt", "waits.txt"), "b": ("waits.txt",)}
+    for tenant in names:
+        (tmp_path / tenant).mkdir()
+    runs = [await submit(client, tmp_path / tenant, name, tenant) for tenant in names for name in names[tenant]]
+    locked, waiting, others = (run.run_id for run in runs)
+
+    async def all_parked() -> bool:
+        return {locked, waiting, others} <= set(await listed(client, outcome=Outcome.PARKED))
+
+    await until(all_parked)
+    assert await client.resume_parked(tenant="a", kinds={"BudgetExhausted"}) == 1
+    assert (await client.wait(waiting)).outcome is Outcome.DONE
+    assert (await client.status(locked)).state == "parked"
+    assert (await client.status(others)).state == "parked"
+    assert await client.resume_parked() == 2
+    assert {(await client.wait(run)).outcome for run in (locked, others)} == {Outcome.DONE}
+
+
+async def test_a_run_tells_of_its_budget_and_may_be_given_more(client: Client, tmp_path: Path) -> None:
+    run = await submit(client, tmp_path, "spends.txt")
+    await client.wait(run.run_id)
+    state = await client.budget(run.run_id)
+    assert state.budget is not None
+    assert (state.budget.limit_usd, state.waiting_for) == (Decimal("0.1"), PARKING["spends"].message)
+
+    state = await client.raise_budget(run.run_id, by_usd=Decimal("0.25"), by="ann")
+
+    assert state.budget is not None
+    assert (state.budget.limit_usd, state.raised_usd) == (Decimal("0.35"), Decimal("0.25"))
+    assert (await client.wait(run.run_id)).outcome is Outcome.DONE
+    with pytest.raises(InvalidRequest, match=r"has ended \(done\)"):
+        await client.raise_budget(run.run_id, by_usd=Decimal(1))
+    assert (await client.budget(run.run_id)).waiting_for == "", "what it was can still be seen"
+
+
+async def test_a_run_without_a_budget_says_whose_it_waits_for(client: Client, tmp_path: Path) -> None:
+    run = await submit(client, tmp_path, "waits.txt")
+    await client.wait(run.run_id)
+    with pytest.raises(InvalidRequest, match="--day"):
+        await client.raise_budget(run.run_id, by_usd=Decimal(1))
+    await client.cancel(run.run_id)
+
+
+@pytest.mark.parametrize("amount", ["0", "-1", "1000001", "NaN"])
+async def test_an_amount_that_is_none_is_refused(client: Client, tmp_path: Path, amount: str) -> None:
+    run = await submit(client, tmp_path, "spends.txt")
+    with pytest.raises(InvalidRequest, match="more than 0 USD"):
+        await client.raise_budget(run.run_id, by_usd=Decimal(amount))
+    await client.cancel(run.run_id)
+
+
+async def test_without_a_worker_to_answer_it_says_so(
+    client: Client, server: WorkflowEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_ANSWER_TIMEOUT", timedelta(seconds=1))
+    handle = await server.client.start_workflow("chain", {}, id="unserved", task_queue="nobody-polls-this")
+    for ask in (client.budget("unserved"), client.raise_budget("unserved", by_usd=Decimal(1))):
+        with pytest.raises(ServiceUnavailable, match="no worker answers"):
+            await ask
+    await handle.terminate()

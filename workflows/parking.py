@@ -1,0 +1,69 @@
+"""Where a run waits for people: visible in lists and in the Web UI, woken by a timer or by a signal."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+
+from engross.contracts import ErrorInfo, Outcome
+from engross.names import OUTCOME_ATTRIBUTE, PARKED_MEMO
+from workflows import failures
+
+_OUTCOME: Final = SearchAttributeKey.for_keyword(OUTCOME_ATTRIBUTE)
+# A day less than clients let a run live: it then ends by the name of its trouble, with its accounts stored.
+_AT_MOST: Final = timedelta(days=6)
+
+
+class Parking:
+    """The asks of one run that wait for somebody to act. `tell` shows the run's story anew."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell = tell
+        self._reasons: dict[str, ErrorInfo] = {}
+        self._since: dict[str, datetime] = {}
+        self._shown: ErrorInfo | None = None
+        self._wakes = 0
+
+    @property
+    def reason(self) -> ErrorInfo | None:
+        """Why the run waits; None when it doesn't."""
+        return next(iter(self._reasons.values()), None)
+
+    async def wait(self, who: str, reason: ErrorInfo, time: timedelta | None) -> None:
+        """Parks the ask called `who` until `wake`, or until `time` is over. Raises `reason` after six days of it."""
+        left = self._since.setdefault(who, workflow.now()) + _AT_MOST - workflow.now()
+        if left <= timedelta(0):
+            raise failures.named(reason.type, f"{reason.message}; waited {_AT_MOST.days} days for that")
+        self._reasons[who] = reason
+        self._show()
+        wakes = self._wakes
+        with suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._wakes != wakes,
+                timeout=left if time is None else min(time, left),
+                timeout_summary=f"parked: {reason.type}",
+            )
+
+    def leave(self, who: str) -> None:
+        """The ask called `who` is over, or has got through."""
+        self._since.pop(who, None)
+        if self._reasons.pop(who, None) is not None:
+            self._show()
+
+    def wake(self) -> None:
+        """Everybody who waits tries again now."""
+        self._wakes += 1
+
+    def _show(self) -> None:
+        reason = self.reason
+        if reason == self._shown:
+            return
+        self._shown = reason
+        parked = _OUTCOME.value_set(Outcome.PARKED.value) if reason else _OUTCOME.value_unset()
+        workflow.upsert_search_attributes([parked])
+        workflow.upsert_memo({PARKED_MEMO: reason})
+        self._tell()
