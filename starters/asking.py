@@ -57,7 +57,10 @@ async def raise_run_budget(client: Client, run_id: str, *, by_usd: Decimal, by: 
     except WorkflowUpdateFailedError as refused:
         raise InvalidRequest(await _why_not(client, run_id, refused)) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
-        raise no_answer(run_id) from None
+        # The server keeps it for a while: a worker that comes may still be told.
+        raise ServiceUnavailable(
+            f"{no_answer(run_id)}, and look with `engross budget show {run_id}` before you raise it again"
+        ) from None
     return told
 
 

@@ -1,18 +1,15 @@
 """The composition root: the one place that builds clients and stores and hands them to activities."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import redis.asyncio as redis
 
 from activities.checks.repair import Repairs
 from activities.documents.pool import ParserPool
-from activities.guards.breaker import Breaker
-from activities.guards.limits import Limit, Limits
 from activities.prepare import Preparation
 from activities.sources import Sources
 from activities.storage.blobs import BlobStore
@@ -21,15 +18,10 @@ from activities.store import Storing
 from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError
-from engross.names import DOCUMENTS_QUEUE, LOCAL, PROVIDERS, WORKFLOWS_QUEUE, models_queue
-from engross.routes import parse_limits, parse_prices
+from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
 from engross.settings import Settings
-from workers.redis_access import LEASE_SECONDS, open_budgets, open_completions, open_redis
+from workers.redis_access import open_redis
 from workflows.chain import Chain
-
-if TYPE_CHECKING:  # see `_model_activities`
-    from activities.models.providers import ModelCall, Provider
-    from activities.models.replies import RawReply
 
 WORKFLOWS: Final[tuple[type, ...]] = (Chain,)
 _STOOD_IN_FOR: Final = ("openai", "anthropic")
@@ -79,8 +71,10 @@ async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) 
                 activities[queue] = _document_activities(settings, catalog, blobs, results, parsers)
             else:
                 provider = queue.removeprefix(models_queue(""))
-                shared = _Shared(settings, endpoints, catalog, blobs, cache)
-                activities[queue] = _model_activities(shared, provider, stack)
+                from workers.model_wiring import Shared, model_activities  # takes seconds: see there
+
+                shared = Shared(settings, endpoints, catalog, blobs, cache)
+                activities[queue] = model_activities(shared, provider, stack)
         yield Wiring(catalog=catalog, blobs=blobs, results=results, redis=cache, activities=activities)
 
 
@@ -114,95 +108,3 @@ def document_roots(settings: Settings) -> tuple[Path, ...]:
     if settings.document_roots is not None:
         return settings.document_roots
     return () if settings.temporal_address else (Path("/"),)
-
-
-@dataclass(frozen=True)
-class _Shared:
-    """What the workers of every provider have in common."""
-
-    settings: Settings
-    endpoints: Endpoints
-    catalog: Catalog
-    blobs: BlobStore
-    redis: redis.Redis
-
-
-def _model_activities(shared: _Shared, provider: str, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
-    # Provider libraries take seconds to import and hold the keys: only workers that call models load them.
-    from activities.models.ask import Models
-    from activities.models.guarded import Guarded
-    from activities.models.paid import PaidOnce
-    from activities.models.preflight import Caps, Preflight
-    from activities.models.prices import Prices
-    from activities.models.providers import AnthropicProvider, OpenAIProvider, Provider
-
-    settings = shared.settings
-    key, address = provider_access(settings, shared.endpoints, provider)
-    seconds = settings.model_timeout_seconds
-    speaks = AnthropicProvider if provider == "anthropic" else OpenAIProvider
-    client: Provider = speaks(api_key=key, base_url=address, seconds=seconds)
-    if provider == LOCAL and address == settings.embedded_local:
-        client = _OneAtATime(client)
-    stack.push_async_callback(client.close)
-    for job in shared.catalog.jobs.values():
-        for step in job.steps:
-            step.output.model_json_schema()
-    paid = PaidOnce(
-        open_completions(settings, shared.redis),
-        seconds=seconds,
-        lease_seconds=LEASE_SECONDS,
-        cache_seconds=round(settings.cache_days * 24 * 3600),
-    )
-    guarded = Guarded(
-        limits=Limits(
-            shared.redis,
-            {name: Limit(*rates) for name, rates in parse_limits(settings.limits).items()},
-            tenant_tokens_per_minute=settings.tenant_tokens_per_minute,
-        ),
-        breaker=Breaker(shared.redis, probe_seconds=seconds + LEASE_SECONDS),
-        budgets=open_budgets(settings, shared.redis),
-    )
-    caps = Caps(
-        call_usd=settings.call_ceiling_usd, tenant_usd=settings.budget_tenant_usd, day_usd=settings.budget_day_usd
-    )
-    models = Models(
-        catalog=shared.catalog,
-        blobs=shared.blobs,
-        providers={provider: client},
-        paid=paid,
-        guarded=guarded,
-        preflight=Preflight(Prices(parse_prices(settings.prices)), caps),
-    )
-    return (models.ask_model,)
-
-
-class _OneAtATime:
-    """Calls `provider` one by one: the local model takes them so, and to wait there would use up a call's time."""
-
-    def __init__(self, provider: "Provider") -> None:
-        self._provider = provider
-        self._turn = asyncio.Lock()
-
-    async def call(self, call: "ModelCall") -> "RawReply":
-        async with self._turn:
-            return await self._provider.call(call)
-
-    async def close(self) -> None:
-        await self._provider.close()
-
-
-def provider_access(settings: Settings, endpoints: Endpoints, provider: str) -> tuple[str, str | None]:
-    """Key and address of a provider; those of the stand-in when no provider is set up at all."""
-    if provider == LOCAL and not settings.uses(LOCAL):
-        raise ConfigurationError("no local model: run `engross up --local-model`, or set ENGROSS_LOCAL_BASE_URL")
-    if settings.needs_stand_in:
-        if endpoints.stand_in is None:
-            raise ConfigurationError(
-                "no provider: set OPENAI_API_KEY or ANTHROPIC_API_KEY, or run `engross up` for the stand-in"
-            )
-        return "stand-in", endpoints.stand_in + ("/v1" if provider == "openai" else "")
-    key, address = settings.key(provider), settings.address(provider)
-    if key is None and address is None:
-        raise ConfigurationError(f"no key for {provider}: set {provider.upper()}_API_KEY")
-    # Servers at an address of yours often want no key; the SDKs refuse to start without one.
-    return (key.get_secret_value() if key else "none"), address

@@ -1,5 +1,6 @@
 """The activity `ask_model`: one request to one model, and what came of it."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,22 +67,25 @@ class Models:
         output = self._catalog.get(request.job).step(request.step.name).output
 
         caller = _caller()
-        nearly_spent: list[Budget] = []
+        telling: list[asyncio.Task[tuple[Budget, ...]]] = []
 
         async def call() -> RawReply:
             asked = await self._model_call(request, output)
             terms = _terms(request, caller, await self._preflight.estimate(request, asked))
-            raw, nearly = await self._guarded.call(
+            raw, told = await self._guarded.call(
                 terms, lambda: provider.call(asked), lambda raw: self._cost(request, raw)
             )
-            nearly_spent.extend(nearly)
+            telling.append(told)
             return raw
 
         def is_answer(raw: RawReply) -> bool:
             return raw.status is None and check_answer(output, raw.text).value is not None
 
         started = time.monotonic()
-        paid = await self._paid.reply(request, caller, call, is_answer)
+        try:
+            paid = await self._paid.reply(request, caller, call, is_answer)
+        finally:
+            nearly_spent = [budget for task in telling for budget in await task]
         if paid.source is ReplySource.RECOVERED:
             # The attempt that made the call died: it may have kept the reply and not yet settled the price.
             budgets, cost = self._preflight.budgets(request), self._cost(request, paid.raw)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import structlog
 
@@ -38,6 +38,8 @@ _WHY_OPEN: Final = {
 }
 
 _log = structlog.get_logger(__name__)
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 
 class Limits(Protocol):
@@ -93,10 +95,7 @@ class Terms:
 
 @dataclass(frozen=True)
 class Guarded:
-    """Raises `BudgetExhausted`, `LimitReached` or `CircuitOpen` instead of making a call that must wait.
-
-    Both methods return budgets that are nearly spent with this call, each told once.
-    """
+    """Raises `BudgetExhausted`, `LimitReached` or `CircuitOpen` instead of making a call that must wait."""
 
     limits: Limits
     breaker: Breaker
@@ -104,8 +103,12 @@ class Guarded:
 
     async def call(
         self, terms: Terms, call: Callable[[], Awaitable[RawReply]], cost: Callable[[RawReply], Decimal | None]
-    ) -> tuple[RawReply, tuple[Budget, ...]]:
-        """`call`'s reply; `cost` is its price, None when unknown."""
+    ) -> tuple[RawReply, "asyncio.Task[tuple[Budget, ...]]"]:
+        """`call`'s reply; `cost` is its price, None when unknown.
+
+        The task tells the guards while the caller keeps the reply. It has to be awaited, and gives the budgets that
+        are nearly spent with this call, each told once.
+        """
         permit = await self._enter(terms)
         try:
             raw = await call()
@@ -120,13 +123,7 @@ class Guarded:
                 self._spare(terms, maybe_billed=maybe_billed),
             )
             raise
-        used = raw.usage.input_tokens + raw.usage.output_tokens if raw.usage else terms.tokens
-        *_, nearly = await _tell(
-            self.breaker.success(terms.model.provider, permit),
-            self._settle_limits(terms, used),
-            self.pay(terms.budgets, terms.holder, cost(raw)),
-        )
-        return raw, nearly or ()
+        return raw, asyncio.create_task(self._replied(terms, permit, raw, cost(raw)))
 
     async def pay(self, budgets: Sequence[Budget], holder: str, cost_usd: Decimal | None) -> tuple[Budget, ...]:
         """Settles what `holder` has reserved, in this attempt or in one that died before it could."""
@@ -137,40 +134,51 @@ class Guarded:
     # --- before the call --------------------------------------------------------------------------------------------
 
     async def _enter(self, terms: Terms) -> Permit:
-        await self._reserve_money(terms)
         try:
-            return await self._queue(terms)
+            held, wait = await _both(self._hold(terms), self.limits.reserve(**_about(terms), tokens=terms.tokens))
+            self._check(terms, held, wait)
+            return await self._ask_circuit(terms)
         except EngrossError:
-            await self._spare(terms, maybe_billed=False)
+            # What was not taken is not given back.
+            await _tell(self._spare(terms, maybe_billed=False), self._settle_limits(terms, 0))
             raise
 
-    async def _reserve_money(self, terms: Terms) -> None:
+    async def _hold(self, terms: Terms) -> Reserved | Refused:
         if not terms.budgets:
-            return
-        held = await self.budgets.reserve(
+            return Reserved()
+        return await self.budgets.reserve(
             terms.budgets, holder=terms.holder, attempt=str(terms.attempt), amount_usd=terms.most_usd
         )
+
+    def _check(self, terms: Terms, held: Reserved | Refused, wait: float) -> None:
         if isinstance(held, Refused):
             POSTPONED.labels(terms.model.provider, "budget").inc()
             raise BudgetExhausted(_spent(held, terms), held.seconds, held.budget.scope)
-
-    async def _queue(self, terms: Terms) -> Permit:
-        model = terms.model
-        wait = await self.limits.reserve(**_about(terms), tokens=terms.tokens)
         if wait:
-            POSTPONED.labels(model.provider, "limit").inc()
-            raise LimitReached(f"the limit of {model} is used up for now", wait)
-        permit = await self.breaker.allow(model.provider)
-        if isinstance(permit, Rest):
-            await self._settle_limits(terms, 0)
-            POSTPONED.labels(model.provider, "circuit").inc()
-            why = _WHY_OPEN.get(permit.cause, "is down")
-            raise CircuitOpen(
-                f"{model.provider} {why}; it is tried again from time to time", permit.seconds, permit.cause
-            )
-        return permit
+            POSTPONED.labels(terms.model.provider, "limit").inc()
+            raise LimitReached(f"the limit of {terms.model} is used up for now", wait)
+
+    async def _ask_circuit(self, terms: Terms) -> Permit:
+        provider = terms.model.provider
+        permit = await self.breaker.allow(provider)
+        if isinstance(permit, Permit):
+            return permit
+        POSTPONED.labels(provider, "circuit").inc()
+        why = _WHY_OPEN.get(permit.cause, "is down")
+        raise CircuitOpen(f"{provider} {why}; it is tried again from time to time", permit.seconds, permit.cause)
 
     # --- after it ---------------------------------------------------------------------------------------------------
+
+    async def _replied(
+        self, terms: Terms, permit: Permit, raw: RawReply, cost_usd: Decimal | None
+    ) -> tuple[Budget, ...]:
+        used = raw.usage.input_tokens + raw.usage.output_tokens if raw.usage else terms.tokens
+        *_, nearly_spent = await _tell(
+            self.breaker.success(terms.model.provider, permit),
+            self._settle_limits(terms, used),
+            self.pay(terms.budgets, terms.holder, cost_usd),
+        )
+        return nearly_spent or ()
 
     async def _failed(self, error: EngrossError, model: ModelRef, permit: Permit) -> None:
         if isinstance(error, RateLimited):
@@ -218,6 +226,15 @@ def _spent(refused: Refused, terms: Terms) -> str:
         f" this call may cost ${terms.most_usd.normalize():f}; raise it with `engross budget raise {target} --by USD`,"
         " or cancel the run"
     )
+
+
+async def _both(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[_A, _B]:
+    """Both at once. When one of them fails the other has ended too, so that it can be taken back."""
+    one, other = await asyncio.gather(first, second, return_exceptions=True)
+    for outcome in (one, other):
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return cast("_A", one), cast("_B", other)
 
 
 async def _tell(*news: Awaitable[Any]) -> list[Any]:

@@ -8,8 +8,9 @@ import pytest
 from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError
 from engross.settings import Settings, load_settings, variable
+from workers.provider_access import provider_access
 from workers.redis_access import completion_secret
-from workers.wiring import check_queues, default_queues, document_roots, provider_access
+from workers.wiring import check_queues, default_queues, document_roots
 
 STAND_IN = Endpoints(temporal="t", redis="r", stand_in="http://127.0.0.1:1")
 NO_STAND_IN = Endpoints(temporal="t", redis="r")

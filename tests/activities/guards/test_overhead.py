@@ -67,12 +67,16 @@ async def test_the_guards_cost_little(redis_client: redis.asyncio.Redis) -> None
             ),
         )
 
+        telling = []
+
         async def call() -> RawReply:
-            raw, _ = await guarded.call(terms, provider, lambda _: Decimal("0.0005"))
+            raw, told = await guarded.call(terms, provider, lambda _: Decimal("0.0005"))
+            telling.append(told)
             return raw
 
-        told = await paid.reply(request(), caller, call, lambda _: True)
-        assert told.source is ReplySource.CALLED
+        reply = await paid.reply(request(), caller, call, lambda _: True)
+        await telling[0]
+        assert reply.source is ReplySource.CALLED
 
     took, writes = [], []
     for number in range(CALLS):

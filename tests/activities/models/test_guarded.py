@@ -51,7 +51,8 @@ async def call(guarded: Guarded, error: BaseException | None = None, cost: Decim
         usage = Usage(input_tokens=20, output_tokens=10)
         return RawReply(status=None, text="{}", model="m", finish_reason="stop", usage=usage)
 
-    await guarded.call(TERMS, provider, lambda _: cost)
+    _, told = await guarded.call(TERMS, provider, lambda _: cost)
+    await told
     return made
 
 
@@ -91,7 +92,7 @@ async def test_a_spent_budget_says_who_must_do_what(budget: Budget, seconds: flo
     refusal = Refused(budget, limit_usd=Decimal("5.50"), taken_usd=Decimal("5.4995"), seconds=seconds)
     with pytest.raises(BudgetExhausted) as caught:
         await call(Guarded(limits := OpenLimits(), OpenCircuit(), Purse(refusal)))
-    assert (caught.value.seconds, limits.settled) == (seconds, [])
+    assert (caught.value.seconds, limits.settled) == (seconds, [0])
     assert command in str(caught.value)
     assert "$5.4995 of $5.5, and this call may cost $0.001" in str(caught.value)
 
@@ -138,8 +139,8 @@ async def test_a_budget_that_is_nearly_spent_is_told() -> None:
     async def provider() -> RawReply:
         return RawReply(status=None, text="{}", model="m", finish_reason="stop", usage=Usage(input_tokens=1))
 
-    _, nearly = await guarded.call(TERMS, provider, lambda _: COST)
-    assert nearly == (TENANT,)
+    _, told = await guarded.call(TERMS, provider, lambda _: COST)
+    assert await told == (TENANT,)
 
 
 async def test_a_failure_is_not_hidden_by_a_redis_that_cannot_be_told() -> None:

@@ -28,7 +28,8 @@ from tests.workers.local.conftest import MakeSettings, eventually, free_ports, k
 from workers.local import services, stack
 from workers.local.llama import Completion, Request, TooLong, _Repeats, grammar_schema, prompt_of
 from workers.local.local_model import Server
-from workers.wiring import default_queues, provider_access
+from workers.provider_access import provider_access
+from workers.wiring import default_queues
 
 HERE = Endpoints(temporal="t", redis="r")
 FAKE = """

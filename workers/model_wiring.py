@@ -1,0 +1,115 @@
+"""The composition root's part with the keys: provider clients, and all that stands between them and a step.
+
+Provider libraries take seconds to import, so only workers that call models import this module.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import redis.asyncio as redis
+
+from activities.guards.breaker import Breaker
+from activities.guards.limits import Limit, Limits
+from activities.models.ask import Models
+from activities.models.guarded import Guarded
+from activities.models.paid import PaidOnce
+from activities.models.preflight import Caps, Preflight
+from activities.models.prices import Prices
+from activities.models.providers import AnthropicProvider, ModelCall, OpenAIProvider, Provider
+from activities.models.replies import RawReply
+from activities.models.tokens import count_tokens
+from activities.storage.blobs import BlobStore
+from engross.catalog import Catalog
+from engross.endpoints import Endpoints
+from engross.names import LOCAL
+from engross.routes import parse_limits, parse_prices
+from engross.settings import Settings
+from workers.provider_access import provider_access
+from workers.redis_access import LEASE_SECONDS, open_budgets, open_completions
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the workers of every provider have in common."""
+
+    settings: Settings
+    endpoints: Endpoints
+    catalog: Catalog
+    blobs: BlobStore
+    redis: redis.Redis
+
+
+def model_activities(shared: Shared, provider: str, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
+    """The activities of `provider`'s queue; `stack` closes its client."""
+    settings = shared.settings
+    client = _client(shared, provider)
+    stack.push_async_callback(client.close)
+    _warm(shared.catalog)
+    paid = PaidOnce(
+        open_completions(settings, shared.redis),
+        seconds=settings.model_timeout_seconds,
+        lease_seconds=LEASE_SECONDS,
+        cache_seconds=round(settings.cache_days * 24 * 3600),
+    )
+    models = Models(
+        catalog=shared.catalog,
+        blobs=shared.blobs,
+        providers={provider: client},
+        paid=paid,
+        guarded=_guarded(settings, shared.redis),
+        preflight=_preflight(settings),
+    )
+    return (models.ask_model,)
+
+
+def _client(shared: Shared, provider: str) -> Provider:
+    settings = shared.settings
+    key, address = provider_access(settings, shared.endpoints, provider)
+    speaks = AnthropicProvider if provider == "anthropic" else OpenAIProvider
+    client: Provider = speaks(api_key=key, base_url=address, seconds=settings.model_timeout_seconds)
+    if provider == LOCAL and address == settings.embedded_local:
+        return _OneAtATime(client)
+    return client
+
+
+def _warm(catalog: Catalog) -> None:
+    """Does what the first call would otherwise wait for."""
+    count_tokens("")
+    for job in catalog.jobs.values():
+        for step in job.steps:
+            step.output.model_json_schema()
+
+
+def _guarded(settings: Settings, client: redis.Redis) -> Guarded:
+    limits = Limits(
+        client,
+        {name: Limit(*rates) for name, rates in parse_limits(settings.limits).items()},
+        tenant_tokens_per_minute=settings.tenant_tokens_per_minute,
+    )
+    breaker = Breaker(client, probe_seconds=settings.model_timeout_seconds + LEASE_SECONDS)
+    return Guarded(limits=limits, breaker=breaker, budgets=open_budgets(settings, client))
+
+
+def _preflight(settings: Settings) -> Preflight:
+    caps = Caps(
+        call_usd=settings.call_ceiling_usd, tenant_usd=settings.budget_tenant_usd, day_usd=settings.budget_day_usd
+    )
+    return Preflight(Prices(parse_prices(settings.prices)), caps)
+
+
+class _OneAtATime:
+    """Calls `provider` one by one: the local model takes them so, and to wait there would use up a call's time."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._turn = asyncio.Lock()
+
+    async def call(self, call: ModelCall) -> RawReply:
+        async with self._turn:
+            return await self._provider.call(call)
+
+    async def close(self) -> None:
+        await self._provider.close()
