@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The second try is for networks whose certificates only the system knows.
 SYNC := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --compile-bytecode
 
-.PHONY: install demo up down test local-model local-model-test lint format clean
+.PHONY: install demo up down test local-model local-model-test faults lint format clean local-model local-model-test
 
 install: .venv/.ready
 
@@ -28,7 +28,11 @@ down: install
 	@$(BIN)/engross down
 
 test: install lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not local_model"
+
+# Every row of the fault table, in its long version: about half an hour.
+faults: install
+	ENGROSS_FAULTS=long $(BIN)/pytest -n 2 --dist loadgroup --timeout 1500 -m fault --fault-table
 
 # A small real model for `engross up --local-model`. The next `make install` with a new uv.lock takes it away again.
 local-model: install

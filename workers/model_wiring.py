@@ -68,8 +68,10 @@ def model_activities(shared: Shared, provider: str, stack: AsyncExitStack) -> Se
 def _client(shared: Shared, provider: str) -> Provider:
     settings = shared.settings
     key, address = provider_access(settings, shared.endpoints, provider)
-    speaks = AnthropicProvider if provider == "anthropic" else OpenAIProvider
-    client: Provider = speaks(api_key=key, base_url=address, seconds=settings.model_timeout_seconds)
+    seconds = settings.model_timeout_seconds
+    if provider == "anthropic":
+        return AnthropicProvider(api_key=key, base_url=address, seconds=seconds)
+    client = OpenAIProvider(api_key=key, base_url=address, seconds=seconds, name=provider)
     if provider == LOCAL and address == settings.embedded_local:
         return _OneAtATime(client)
     return client

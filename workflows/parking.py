@@ -57,6 +57,8 @@ class Parking:
     def wake(self) -> None:
         """Everybody who waits tries again now."""
         self._wakes += 1
+        self._reasons.clear()
+        self._show()
 
     def _show(self) -> None:
         reason = self.reason

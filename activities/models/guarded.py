@@ -222,10 +222,14 @@ def _spent(refused: Refused, terms: Terms) -> str:
         "day": ("today", "--day"),
     }[scope]
     return (
-        f"the budget of {whose} is spent: ${refused.taken_usd.normalize():f} of ${refused.limit_usd.normalize():f}, and"
-        f" this call may cost ${terms.most_usd.normalize():f}; raise it with `engross budget raise {target} --by USD`,"
-        " or cancel the run"
+        f"the budget of {whose} does not cover this call, which may cost {_money(terms.most_usd)}:"
+        f" {_money(refused.taken_usd)} of {_money(refused.limit_usd)} is used; raise it with"
+        f" `engross budget raise {target} --by USD`, or cancel the run"
     )
+
+
+def _money(usd: Decimal) -> str:
+    return f"${usd.normalize():f}"
 
 
 async def _both(first: Awaitable[_A], second: Awaitable[_B]) -> tuple[_A, _B]:

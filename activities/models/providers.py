@@ -71,9 +71,13 @@ class Dialect:
 
 
 class OpenAIProvider:
-    """OpenAI, and any server that speaks its protocol at `base_url`. `seconds` is the total time of a call."""
+    """OpenAI, and any server that speaks its protocol at `base_url`. `seconds` is the total time of a call.
 
-    def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
+    `name` is what errors call it.
+    """
+
+    def __init__(self, *, api_key: str, base_url: str | None, seconds: float, name: str = "openai") -> None:
+        self._name = name
         http = openai.DefaultAsyncHttpxClient(**client_options(seconds))
         self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=http)
         self._seconds = seconds
@@ -88,7 +92,7 @@ class OpenAIProvider:
             try:
                 reply = await self._send(call, dialect)
             except openai.APIStatusError as error:
-                failure = translate(error, "openai")
+                failure = translate(error, self._name)
                 about_the_form = isinstance(failure, InvalidRequest | ProviderOverloaded)  # some complain with a 500
                 simpler = dialect.simplified(_complaint(error)) if about_the_form else None
                 if simpler is None:
@@ -105,7 +109,7 @@ class OpenAIProvider:
             client = self._clients[dialect.mode] = instructor.from_openai(self._sdk, mode=dialect.mode)
         messages = [{"role": "system", "content": call.prompt.system}, {"role": "user", "content": call.prompt.user}]
         request = {"messages": messages, **dialect.parameters(call)}
-        return await _reply(client, call, self._seconds, "openai", read_openai, **request)
+        return await _reply(client, call, self._seconds, self._name, read_openai, **request)
 
     def _learn(self, model: str, dialect: Dialect) -> None:
         self._dialects[model] = dialect

@@ -28,8 +28,9 @@ from engross.errors import (
     QuotaExhausted,
     RateLimited,
 )
+from engross.names import LOCAL
 
-_KEYS: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+_KEYS: Final = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", LOCAL: "ENGROSS_LOCAL_BASE_URL"}
 _SERVER_TROUBLE: Final = 500
 _TOO_LONG: Final = ("context_length_exceeded", "prompt is too long", "maximum context length", "context window")
 _POLICY: Final = (

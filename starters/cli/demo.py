@@ -30,6 +30,7 @@ def demo(settings: Settings) -> ExitCode:
     was_running = stack.status(settings) is not None
     try:
         status = stack.up(settings, worker=True, report=note)
+        settings = settings.with_local_model(status.endpoints.local_model)  # as it runs now
         show_addresses(settings, status.endpoints)
         code = run(_show(settings, items))
         _say_where_to_look(status.endpoints.web_ui, stays=was_running)

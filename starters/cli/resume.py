@@ -32,7 +32,7 @@ async def _resume(settings: Settings, run_ids: Sequence[str]) -> tuple[int, tupl
         if not run_ids:
             return await client.resume_parked(after_first=lambda: first_probe(breaker, probed)), probed
         woken = 0
-        for run_id in dict.fromkeys(run_ids):
+        for run_id in run_ids:
             woken += await client.resume(run_id)
             if woken == 1:
                 await first_probe(breaker, probed)

@@ -19,7 +19,7 @@ from engross.names import PROVIDERS
 from engross.settings import Settings, variable
 
 PORTS = ("temporal_port", "ui_port", "redis_port", "standin_port", "health_port")
-TIMEOUT = 90
+TIMEOUT = 180
 
 
 @dataclass(frozen=True)

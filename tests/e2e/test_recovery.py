@@ -66,6 +66,27 @@ def test_a_worker_that_dies_after_the_reply_finds_it_kept(engross_anthropic: Eng
     assert '"source": "recovered"' in engross.log()
 
 
+@pytest.mark.fault(14)
+def test_a_call_may_outlast_the_heartbeat_time_limit(
+    engross_anthropic: Engross, record_property: Callable[[str, object], None]
+) -> None:
+    seconds = 120 if os.environ.get("ENGROSS_FAULTS") == "long" else 12  # the limit is 10
+    engross_anthropic.script({"kind": "slow", "seconds": seconds})
+    [report] = engross_anthropic.submit("receipt", RECEIPT, "--no-cache")
+    record_property("figures", f"{len(engross_anthropic.calls())} call of {seconds} s")
+    assert (report["outcome"], report["calls"], len(engross_anthropic.calls())) == ("done", 1, 1)
+
+
+def test_cancelling_a_run_ends_its_call(engross_anthropic: Engross) -> None:
+    engross = engross_anthropic
+    engross.script({"kind": "slow", "seconds": 60})
+    run_id = json.loads(engross("submit", "receipt", RECEIPT, "--no-cache", "--json").stdout)["run_id"]
+    until(engross.calls)
+    assert engross("cancel", run_id).returncode == 0
+    until(lambda: engross.calls()[0]["hung_up"])
+    until(lambda: '"outcome": "cancelled"' in engross("result", run_id, "--json").stdout)
+
+
 def test_logs_hold_no_document_text(engross_anthropic: Engross) -> None:
     engross = engross_anthropic
     document = engross.folder / "canary.txt"

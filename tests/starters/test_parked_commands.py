@@ -145,7 +145,7 @@ async def test_circuits_are_shown_for_people_and_machines(redis_url: str) -> Non
 
 async def test_resume_wakes_the_runs_named(tmp_path: Path) -> None:
     first, second = await parked(tmp_path, "locked1.txt", "locked2.txt")
-    woken = await engross("resume", first["run_id"], first["run_id"])
+    woken = await engross("resume", first["run_id"])
     assert (woken.exit_code, woken.stdout) == (0, "1 run woken\n")
     await until(first["run_id"], "done")
     assert await outcomes([second]) == ["parked"]

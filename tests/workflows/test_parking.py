@@ -82,6 +82,7 @@ async def test_a_spent_budget_parks_the_run_until_it_is_raised(environment: Work
         await until_parked(handle)
         told = await handle.execute_update(RAISE_BUDGET_UPDATE, raised("0.25"), result_type=BudgetState)
         assert told.budget is not None
+        assert told.waiting_for == ""
         assert (told.budget.limit_usd, told.raised_usd, told.spent_usd) == (
             Decimal("0.35"),
             Decimal("0.25"),

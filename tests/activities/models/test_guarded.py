@@ -94,7 +94,7 @@ async def test_a_spent_budget_says_who_must_do_what(budget: Budget, seconds: flo
         await call(Guarded(limits := OpenLimits(), OpenCircuit(), Purse(refusal)))
     assert (caught.value.seconds, limits.settled) == (seconds, [0])
     assert command in str(caught.value)
-    assert "$5.4995 of $5.5, and this call may cost $0.001" in str(caught.value)
+    assert "may cost $0.001: $5.4995 of $5.5 is used" in str(caught.value)
 
 
 @pytest.mark.parametrize(
