@@ -1,5 +1,6 @@
 """A run told in Markdown for the Web UI: what was read, what was asked, what it cost. Never document text."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
@@ -12,6 +13,8 @@ _HOW: Final = {
     ReplySource.RECOVERED: "asked (reply kept through a crash)",
     ReplySource.CACHED: "kept reply of",
 }
+
+_AMOUNT: Final = re.compile(r"\$\d+(?:\.\d+)?")  # see `money`
 
 
 def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | None, outcome: Outcome | None) -> str:
@@ -33,7 +36,8 @@ def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | N
     if budget:
         lines += ["", f"Budget: {money(accounts.cost_usd)} of {money(budget.limit_usd)} spent"]
     if parked:
-        lines += ["", f"**Parked** ({parked.type}): {parked.message}"]
+        reason = _AMOUNT.sub(r"`\g<0>`", parked.message)
+        lines += ["", f"**Parked** ({parked.type}): {reason}"]
     if outcome:
         lines += ["", f"Outcome: **{outcome.value}**"]
     return "\n".join(lines)
@@ -50,8 +54,8 @@ def _line(number: int, reply: Reply) -> str:
 
 
 def money(cost: Decimal | None) -> str:
-    """`$0.0012`, or that the price is unknown."""
-    return "price unknown" if cost is None else f"${cost:f}"
+    """`$0.0012` as code, because the Web UI takes what is between two dollar signs for a formula."""
+    return "price unknown" if cost is None else f"`${cost:f}`"
 
 
 def count(problems: Sequence[Problem]) -> str:

@@ -4,13 +4,14 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import redis
 import temporalio.client
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -32,6 +33,7 @@ from engross.contracts import (
 from engross.names import BUDGET_QUERY, RAISE_BUDGET_UPDATE, RESUME_SIGNAL, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings, load_settings
 from starters.client import Client
+from tests.activities.guards.conftest import Valkey
 from workflows.parking import Parking
 
 FAILING = "fails"
@@ -169,3 +171,21 @@ def settings(
 async def client(settings: Settings) -> AsyncIterator[Client]:
     async with asyncio.timeout(10), await Client.connect(settings) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_url(settings: object, valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment's Redis is one that answers, and empty."""
+    monkeypatch.setenv("ENGROSS_REDIS_URL", valkey.url)
+
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
