@@ -32,7 +32,7 @@ test: install lint
 
 # Every row of the fault table, in its long version: about half an hour.
 faults: install
-	ENGROSS_FAULTS=long $(BIN)/pytest -n 2 --dist loadgroup --timeout 1500 -m fault --fault-table
+	FAULTS=long $(BIN)/pytest -n 2 --dist loadgroup --timeout 1500 -m fault --fault-table
 
 # A small real model for `engross up --local-model`. The next `make install` with a new uv.lock takes it away again.
 local-model: install

@@ -136,8 +136,9 @@ class Ladder:
         """Waits while limits, circuits or budgets say so: on a timer, or parked until somebody has acted."""
         while True:
             try:
-                request = request.model_copy(update={"budget": self._host.budget()})
-                step = call.after(self._tried[request.model])
+                tried = self._tried[request.model]
+                request = request.model_copy(update={"budget": self._host.budget(), "tried": tried})
+                step = call.after(tried)
                 return await step(request, summary=summary, queue=models_queue(request.model.provider))
             except ActivityError as error:
                 wait = failures.wait_of(error)

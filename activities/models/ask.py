@@ -25,7 +25,7 @@ from activities.models.replies import RawReply
 from activities.ports import Blobs
 from engross.catalog import Catalog
 from engross.contracts import AskRequest, BlobRef, Problem, Reply, ReplySource, ReplyStatus, Usage
-from engross.errors import ConfigurationError
+from engross.errors import ConfigurationError, EngrossError
 
 _log = structlog.get_logger(__name__)
 
@@ -66,12 +66,15 @@ class Models:
             raise ConfigurationError(f"this worker has no key for {request.model.provider}; set it and restart")
         output = self._catalog.get(request.job).step(request.step.name).output
 
-        caller = _caller()
+        caller = _caller(request)
+        # Before anybody is told that a call begins: a worker that dies up to then has left nothing that looks billed.
+        prepared = await self._prepared(request, output, caller)
         telling: list[asyncio.Task[tuple[Budget, ...]]] = []
 
         async def call() -> RawReply:
-            asked = await self._model_call(request, output)
-            terms = _terms(request, caller, await self._preflight.estimate(request, asked))
+            if isinstance(prepared, EngrossError):
+                raise prepared
+            asked, terms = prepared
             raw, told = await self._guarded.call(
                 terms, lambda: provider.call(asked), lambda raw: self._cost(request, raw)
             )
@@ -95,6 +98,16 @@ class Models:
         reply = self._reply(request, paid, judged, seconds, nearly_spent)
         _account(request, reply, seconds)
         return reply
+
+    async def _prepared(
+        self, request: AskRequest, output: type[BaseModel], caller: Caller
+    ) -> tuple[ModelCall, Terms] | EngrossError:
+        """The call and its terms; or why it may not be made, which matters only if there is no kept reply."""
+        asked = await self._model_call(request, output)
+        try:
+            return asked, _terms(request, caller, await self._preflight.estimate(request, asked))
+        except EngrossError as error:
+            return error
 
     def _cost(self, request: AskRequest, raw: RawReply) -> Decimal | None:
         return self._preflight.prices.cost(request.model, raw.usage, raw.model)
@@ -154,10 +167,12 @@ class Models:
         )
 
 
-def _caller() -> Caller:
+def _caller(request: AskRequest) -> Caller:
     info = activity.info()
     return Caller(
-        run=str(info.workflow_run_id), holder=f"{info.workflow_run_id}/{info.activity_id}", attempt=info.attempt
+        run=str(info.workflow_run_id),
+        holder=f"{info.workflow_run_id}/{info.activity_id}",
+        attempt=request.tried + info.attempt,
     )
 
 

@@ -37,7 +37,10 @@ class Completions(Protocol):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: `run` is one execution, `holder` one step of it through all its attempts, `attempt` counts from 1."""
+    """Who asks: `run` is one execution, `holder` one step of it through all its attempts.
+
+    `attempt` counts from 1, those of earlier steps that asked the same included.
+    """
 
     run: str
     holder: str
@@ -50,6 +53,7 @@ class Kept(Contract):
     raw: RawReply
     run: str
     is_answer: bool
+    maybe_billed: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class PaidOnce:
             if isinstance(found, Granted):
                 return await self._call(key, found, caller, call, is_answer)
             if found.run == caller.run:
-                return _served(Paid(found.raw, ReplySource.RECOVERED))
+                return _served(Paid(found.raw, ReplySource.RECOVERED, found.maybe_billed))
             if found.is_answer:
                 return _served(Paid(found.raw, ReplySource.CACHED))
         raise CallInFlight("another run's reply to this request is no answer; asking again")
@@ -129,7 +133,7 @@ class PaidOnce:
             if not (isinstance(error, ProviderError) and error.maybe_billed):
                 await self._completions.abandon(key, granted.token)
             raise
-        kept = Kept(raw=raw, run=caller.run, is_answer=is_answer(raw))
+        kept = Kept(raw=raw, run=caller.run, is_answer=is_answer(raw), maybe_billed=maybe_billed)
         standing = await self._keep(key, granted.token, caller, kept)
         return Paid(standing.raw, ReplySource.CALLED, maybe_billed)
 

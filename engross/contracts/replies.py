@@ -82,7 +82,8 @@ class Reply(Contract):
 class AskRequest(Contract):
     """Input of `ask_model`. `previous` is the answer of the step before; `draft` turns the call into a re-ask.
 
-    `budget` is what the run may spend, raises included.
+    `budget` is what the run may spend, raises included. `tried` counts the calls for this very request that failed in
+    earlier steps, before limits or a circuit made the run wait.
     """
 
     job: str
@@ -93,6 +94,7 @@ class AskRequest(Contract):
     draft: BlobRef | None = None
     cache: bool = True
     budget: RunBudget | None = None
+    tried: int = 0
 
 
 class RepairRequest(Contract):

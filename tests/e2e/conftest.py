@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from engross.names import PROVIDERS
-from engross.settings import Settings, variable
+from engross.settings import PREFIX, Settings, variable
 
 PORTS = ("temporal_port", "ui_port", "redis_port", "standin_port", "health_port")
 TIMEOUT = 180
@@ -104,7 +104,7 @@ def free_ports(count: int) -> list[int]:
 def clean_environment(home: Path, **variables: str) -> dict[str, str]:
     """This process's environment without settings of its own, and with free ports."""
     ours = {variable(field) for field in Settings.model_fields} | {f"{name.upper()}_API_KEY" for name in PROVIDERS}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    kept = {name: value for name, value in os.environ.items() if name not in ours and not name.startswith(PREFIX)}
     ports = {variable(name): str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
     return {**kept, **ports, "ENGROSS_HOME": str(home), **variables}
 

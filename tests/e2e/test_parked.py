@@ -20,6 +20,7 @@ def ask(engross: Engross, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line, parse_float=Decimal) for line in ended.stdout.splitlines()]
 
 
+@pytest.mark.fault(32)
 @pytest.mark.xdist_group("stack")
 def test_a_refused_key_parks_runs_cheaply_until_it_is_put_right(engross: Engross, tmp_path: Path) -> None:
     for number in range(3):

@@ -18,7 +18,7 @@ from starters.reports import RunReport, json_line
 from starters.running import run
 from tests.e2e.conftest import Engross, running
 
-MODEL_SECONDS: Final = 4
+MODEL_SECONDS: Final = 3
 ROUTES: Final = {
     "over_openai": "openai:stand-in",
     "over_anthropic": "anthropic:stand-in",

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 from tests.e2e.conftest import Engross, clean_environment
 
-LONG: Final = os.environ.get("ENGROSS_FAULTS") == "long"
+LONG: Final = os.environ.get("FAULTS") == "long"
 WORKFLOWS_AND_DOCUMENTS: Final = "workflows,documents"
 DOCUMENTS: Final = "documents"
 MODELS: Final = "models-openai"
@@ -30,6 +30,7 @@ _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
 _LOOK_EVERY_SECONDS: Final = 0.1
 _FROZEN_SECONDS: Final = 0.5
+_KILLING_SECONDS: Final = 1500.0 if LONG else 300.0
 _LISTED: Final = 1000
 
 _ROWS: Final = """
@@ -42,8 +43,9 @@ FROM runs WHERE runs.tenant = ?
 @contextmanager
 def servers(folder: Path, **variables: str) -> Iterator[Engross]:
     """A stack without a worker. Those of a fleet serve no health page, and one parser is enough for each."""
-    fixed = {"ENGROSS_HEALTH_PORT": "0", "ENGROSS_PARSERS": "1"}
-    engross = Engross({**clean_environment(folder / "home", **variables), **fixed}, folder)
+    fixed = {**variables, "ENGROSS_HEALTH_PORT": "0", "ENGROSS_PARSERS": "1"}
+    environment = clean_environment(folder / "home") | fixed
+    engross = Engross(environment, folder)
     try:
         start_servers(engross)
         yield engross
@@ -77,8 +79,10 @@ class Worker:
     log: Path
 
     def polls(self) -> bool:
-        """Whether it has got to the point where it takes work."""
-        return '"worker is polling"' in self.log.read_text()
+        """Whether it has got to the point where it takes work. Fails when it has ended on its own."""
+        log = self.log.read_text()
+        assert self.process.poll() is None, f"a worker has ended: {log.splitlines()[-1:]}"
+        return '"worker is polling"' in log
 
     def lines(self, **wanted: object) -> list[dict[str, Any]]:
         """The lines of its log that have these fields. A line that a kill has cut off is none."""
@@ -146,20 +150,28 @@ class Fleet:
         return [line for worker in self.workers for line in worker.lines(**wanted)]
 
     def kill_by_turns(
-        self, queues: str, *, replicas: int, every: float, done: Callable[[], object], seconds: float
+        self,
+        queues: str,
+        crew: Sequence[Worker],
+        *,
+        every: float,
+        most: int,
+        done: Callable[[], object],
+        when: Callable[[], object] = lambda: True,
     ) -> int:
-        """Keeps `replicas` workers of `queues`, and kills the oldest `every` so many seconds until `done`: how often.
+        """Kills the oldest of `crew`, who serve `queues`, and starts another one, until `done`: how often.
 
-        Not before the next one polls too: however slow the machine, each has had its time to work, and some work.
+        It does so `every` so many seconds, `most` times, and only `when` that is true. Not before the next one polls
+        too: however slow the machine, each has had its time to work.
         """
-        crew = deque(self.start(queues) for _ in range(replicas))
-        kills = 0
-        deadline, turn = time.monotonic() + seconds, time.monotonic() + every
+        kills, alive = 0, deque(crew)
+        turn = time.monotonic() + every
+        deadline = time.monotonic() + _KILLING_SECONDS
         while not done():
-            assert time.monotonic() < deadline, f"not done after {kills} kills in {seconds:.0f} s"
-            if time.monotonic() >= turn and all(worker.polls() for worker in (crew[0], crew[1])):
-                crew.popleft().freeze_and_kill()
-                crew.append(self.start(queues))
+            assert time.monotonic() < deadline, f"not done after {kills} kills"
+            if kills < most and time.monotonic() >= turn and alive[0].polls() and alive[1].polls() and when():
+                alive.popleft().freeze_and_kill()
+                alive.append(self.start(queues))
                 kills += 1
                 turn = time.monotonic() + every
             time.sleep(_LOOK_EVERY_SECONDS)
@@ -179,6 +191,16 @@ def write_receipts(folder: Path, n: int, seed: int) -> dict[str, float]:
         head = f"SHOP {i} ENTERPRISE\nNO 5 JALAN DEDAP 13\n81100 JOHOR BAHRU\nDATE: 25/12/2018"
         (folder / name).write_text(f"{head}\n{items}\nTOTAL: {total:.2f}\n")
     return totals
+
+
+def reply_after(engross: Engross, seconds: float) -> None:
+    """Every call takes that long from now on, until the next script."""
+    engross._control("latency", {"seconds": seconds})
+
+
+def in_flight(engross: Engross) -> int:
+    """Calls that wait for their reply."""
+    return sum(call["status"] is None and not call["hung_up"] for call in engross.calls())
 
 
 def calls_by_name(engross: Engross, names: Sequence[str]) -> Counter[str]:

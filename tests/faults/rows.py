@@ -8,6 +8,7 @@ ROWS: Final = {
     3: ("worker dies after storing, before reporting", "one stored answer"),
     4: ("model worker dies in mid-call", "maybe billed recorded, at most one resend, counted"),
     5: ("worker paused past its heartbeat", "the late result is fenced off"),
+    6: ("deploy with runs in flight", "drained or retried, never reported as success"),
     14: ("long call", "heartbeats continue, one call"),
     16: ("result over 2 MiB", "stored by reference, the model is called once"),
     18: ("429 with Retry-After", "waited as told, on a timer when long"),

@@ -14,21 +14,23 @@ from tests.faults.conftest import WIRES, Faulty
 
 pytestmark = pytest.mark.xdist_group("faults")
 
-LONG: Final = os.environ.get("ENGROSS_FAULTS") == "long"
+LONG: Final = os.environ.get("FAULTS") == "long"
 MEGABYTE: Final = 1_000_000
 DEEP: Final = '{"total":' * 10_000 + "1" + "}" * 10_000
 Record = Callable[[str, object], None]
 
 
+End = tuple[str, str, int]  # outcome, error, and the calls that arrive
+
+
 @dataclass(frozen=True)
 class Case:
-    """A fault that lasts, and the end it leads to. `calls` are those that arrive, on OpenAI's wire and the other."""
+    """A fault that lasts, and the end it leads to; another one on Anthropic's wire where that differs."""
 
     rows: tuple[int, ...]
     fault: dict[str, Any]
-    outcome: str
-    error: str | None
-    calls: tuple[int, int]
+    end: End
+    on_anthropic: End | None = None
 
 
 def always(kind: str, **more: Any) -> dict[str, Any]:
@@ -39,31 +41,43 @@ def says(text: str) -> dict[str, Any]:
     return always("malformed", text=text)
 
 
-FAILED, PERSON, DONE = "failed", "needs_approval", "done"
-# Truncated: once more with twice the room. Invalid: fixed by code for nothing, then one re-ask. A call that vanished is
-# sent once more. Everything else that says no, says it once.
+def failed(error: str, calls: int) -> End:
+    return "failed", error, calls
+
+
+def person(error: str, calls: int) -> End:
+    return "needs_approval", error, calls
+
+
+# Truncated: once more with twice the room. Invalid: mended by code for nothing, then one re-ask. A call that vanished
+# is sent once more. Everything else that says no, says it once.
+INVALID: Final = person("InvalidAnswer", 2)
+VANISHED: Final = failed("BillingUnclear", 2)
+EMPTY: Final = failed("EmptyAnswer", 1)
 CASES: Final = {
-    "truncated": Case((25,), always("truncate"), FAILED, "TruncatedAnswer", (2, 2)),
-    "too long": Case((), always("context_too_long"), FAILED, "ContextTooLong", (1, 1)),
-    "refused": Case((26,), always("refuse"), PERSON, "RefusedAnswer", (1, 1)),
-    "filtered": Case((26,), always("filter"), PERSON, "FilteredAnswer", (1, 1)),
-    "policy": Case((26,), always("policy"), PERSON, "ContentRefused", (1, 1)),
-    "bad JSON": Case((27,), says('{"total": '), PERSON, "InvalidAnswer", (2, 1)),
-    "bad schema": Case((27,), always("invalid"), PERSON, "InvalidAnswer", (2, 2)),
-    "NaN": Case((28,), says('{"total":NaN}'), PERSON, "InvalidAnswer", (2, 2)),
-    "1e999": Case((28,), says('{"total":1e999}'), PERSON, "InvalidAnswer", (2, 2)),
-    "10,000 deep": Case((28,), says(DEEP), PERSON, "InvalidAnswer", (2, 2)),
-    "absurd": Case((29,), always("invalid", arguments={"total": -5e12}), PERSON, "InvalidAnswer", (2, 2)),
-    "empty": Case((30,), always("empty"), FAILED, "EmptyAnswer", (1, 1)),
-    "two tool calls": Case((30,), always("two_calls"), PERSON, "InvalidAnswer", (2, 2)),
-    "input={}": Case((30,), always("empty_input"), PERSON, "InvalidAnswer", (2, 1)),
-    "200 MB": Case((31,), always("huge", bytes=200 * MEGABYTE), FAILED, "ReplyTooLarge", (1, 1)),
-    "gzip bomb": Case((31,), always("gzip_bomb", bytes=200 * MEGABYTE), FAILED, "ReplyTooLarge", (1, 1)),
-    "200 HTML": Case((31,), always("html"), FAILED, "BillingUnclear", (2, 2)),
-    "headers never come": Case((23,), always("slow_headers", seconds=60), FAILED, "BillingUnclear", (2, 2)),
-    "a byte a second": Case((23,), always("drip", seconds=1), FAILED, "BillingUnclear", (2, 2)),
-    "stalls": Case((24,), always("stall", seconds=0.5), FAILED, "BillingUnclear", (2, 2)),
-    "reset in mid-body": Case((22,), always("reset_body"), FAILED, "BillingUnclear", (2, 2)),
+    "truncated": Case((25,), always("truncate"), failed("TruncatedAnswer", 2)),
+    "too long": Case((), always("context_too_long"), failed("ContextTooLong", 1)),
+    "refused": Case((26,), always("refuse"), person("RefusedAnswer", 1)),
+    "filtered": Case((26,), always("filter"), person("FilteredAnswer", 1), person("RefusedAnswer", 1)),
+    "policy": Case((26,), always("policy"), person("ContentRefused", 1)),
+    # Broken arguments reach Anthropic's callers as {}.
+    "bad JSON": Case((27,), says('{"total": '), INVALID, EMPTY),
+    "bad schema": Case((27,), always("invalid"), INVALID),
+    "NaN": Case((28,), says('{"total":NaN}'), INVALID),
+    "1e999": Case((28,), says('{"total":1e999}'), INVALID),
+    # There, too deep for the SDK: not its protocol.
+    "10,000 deep": Case((28,), says(DEEP), INVALID, VANISHED),
+    "absurd": Case((29,), always("invalid", arguments={"total": -5e12}), INVALID),
+    "empty": Case((30,), always("empty"), EMPTY),
+    "two tool calls": Case((30,), always("two_calls"), INVALID),
+    "input={}": Case((30,), always("empty_input"), INVALID, EMPTY),
+    "200 MB": Case((31,), always("huge", bytes=200 * MEGABYTE), failed("ReplyTooLarge", 1)),
+    "gzip bomb": Case((31,), always("gzip_bomb", bytes=200 * MEGABYTE), failed("ReplyTooLarge", 1)),
+    "200 HTML": Case((31,), always("html"), VANISHED),
+    "headers never come": Case((23,), always("slow_headers", seconds=60), VANISHED),
+    "a byte a second": Case((23,), always("drip", seconds=1), VANISHED),
+    "stalls": Case((24,), always("stall", seconds=0.5), VANISHED),
+    "reset in mid-body": Case((22,), always("reset_body"), VANISHED),
 }
 
 
@@ -83,9 +97,9 @@ def test_a_lasting_fault_has_its_declared_end(faulty: Faulty, record_property: R
     report = faulty.run(WIRES[wire], case.fault)
     arrived = len(faulty.arrived())
     tell(faulty, record_property, f"{arrived} calls, {report['outcome']}")
-    assert (report["outcome"], (report["error"] or {}).get("type")) == (case.outcome, case.error), report
+    expected = case.on_anthropic if wire and case.on_anthropic else case.end
+    assert (report["outcome"], report["error"]["type"], arrived) == expected, report
     assert report["answer"] is None
-    assert arrived == case.calls[wire]
 
 
 def tell(faulty: Faulty, record_property: Record, figures: str, n: int = 1) -> None:
@@ -110,9 +124,8 @@ def test_an_answer_over_two_megabytes_is_paid_for_once(faulty: Faulty, record_pr
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
-        pytest.param({"retry_after": "2"}, 2, id="seconds"),
         pytest.param({"retry_after_ms": "2500"}, 2.5, id="milliseconds"),
-        *([pytest.param({"retry_after": "90"}, 90, id="long")] if LONG else []),
+        pytest.param({"retry_after": "90" if LONG else "2"}, 90 if LONG else 2, id="seconds"),
     ],
 )
 def test_a_busy_provider_is_given_the_time_it_asks_for(
@@ -138,7 +151,7 @@ def test_a_busy_provider_may_name_the_hour(faulty: Faulty, record_property: Reco
 
 
 @pytest.mark.fault(19)
-@pytest.mark.parametrize("header", ["soon", "-5", "1e400", ""])
+@pytest.mark.parametrize("header", ["soon", "-5", "1e400", ""] if LONG else ["-5"])
 def test_a_senseless_wait_is_a_short_one(faulty: Faulty, record_property: Record, header: str) -> None:
     report = faulty.run("over_openai", {"kind": "rate_limit", "retry_after": header})
     first, second = faulty.arrived()
@@ -151,9 +164,9 @@ def test_a_senseless_wait_is_a_short_one(faulty: Faulty, record_property: Record
 
 
 @pytest.mark.fault(20)
-@pytest.mark.parametrize("status", [500, 529])
+@pytest.mark.parametrize("status", [500, 529] if LONG else [529])
 def test_an_outage_is_outlasted(faulty: Faulty, record_property: Record, status: int) -> None:
-    seconds = 300 if LONG else 8
+    seconds = 300 if LONG else 5
     started = time.monotonic()
     report = faulty.run("over_openai", {"kind": "error", "status": status, "for_seconds": seconds})
     tell(faulty, record_property, f"outage {seconds} s, done after {time.monotonic() - started:.0f} s")
@@ -194,11 +207,12 @@ def test_nothing_multiplies_the_attempts(faulty: Faulty, record_property: Record
 
 
 @pytest.mark.fault(32)
-@pytest.mark.parametrize("status", [401, 402, 403] if LONG else [402])
+@pytest.mark.skipif(not LONG, reason="tests/e2e/test_parked.py does it with three")
+@pytest.mark.parametrize("status", [401, 402, 403])
 def test_a_refused_key_parks_everybody_and_all_go_on_by_themselves(
     faulty: Faulty, record_property: Record, status: int
 ) -> None:
-    n = 30 if LONG else 10
+    n = 30
     faulty.close_circuits()
     alarms = faulty.engross.log().count("circuit opened")
     faulty.engross.script(always("auth", status=status, times=10_000))
@@ -254,9 +268,9 @@ def spent(faulty: Faulty) -> float:
 
 
 @pytest.mark.fault(34)
-@pytest.mark.parametrize("text", ["{{ 7 * 7 }} {% for x in y %}", "{{ cycler.__init__.__globals__ }}", "{% x", "{{"])
-def test_templates_in_documents_are_text(faulty: Faulty, record_property: Record, text: str) -> None:
-    report = faulty.run("over_openai", text=text)
+def test_templates_in_documents_are_text(faulty: Faulty, record_property: Record) -> None:
+    templates = "{{ 7 * 7 }} {% for x in y %} {{ cycler.__init__.__globals__ }} {% x {{"
+    report = faulty.run("over_openai", text=templates)
     tell(faulty, record_property, f"{len(faulty.arrived())} call")
     assert report["outcome"] == "done", report
     assert len(faulty.arrived()) == 1

@@ -94,6 +94,7 @@ async def test_waits_in_between_give_no_further_attempts(environment: WorkflowEn
     fakes = ScriptedActivities(replies=list(script))
     assert (await failure(environment.client, fakes)).type == "ProviderOverloaded"
     assert len(fakes.asked) == 10 + 2
+    assert [request.tried for request in fakes.asked] == [0] * 5 + [4] * 3 + [6] * 4
 
 
 async def test_an_answer_that_stays_invalid_goes_to_the_next_model_then_to_a_person(

@@ -152,6 +152,15 @@ async def test_a_resent_call_says_that_it_may_have_been_billed_before() -> None:
     assert (await ask(store, provider, who=caller(attempt=2))).maybe_billed == 1
 
 
+async def test_a_reply_found_after_a_crash_still_says_what_was_lost_before_it() -> None:
+    store, provider = MemoryCompletions(), Provider([ProviderTimeout("lost"), reply()])
+    with pytest.raises(ProviderTimeout):
+        await ask(store, provider)
+    await ask(store, provider, who=caller(attempt=2))  # and dies before it can tell
+    found = await ask(store, provider, who=caller(attempt=3))
+    assert (found.source, found.maybe_billed, provider.calls) == (ReplySource.RECOVERED, 1, 2)
+
+
 @pytest.mark.parametrize(
     "error", [RateLimited("slow down"), AuthenticationFailed("key"), ProviderUnreachable("no connection")]
 )
