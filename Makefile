@@ -28,7 +28,7 @@ down: install
 	@$(BIN)/engross down
 
 test: install lint
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not local_model"
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not local_model"
 
 # Every row of the fault table, in its long version: about half an hour.
 faults: install

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 
 from engross.names import PROVIDERS
 from engross.settings import PREFIX, Settings, variable
+from tests.ports import free_ports
 
 PORTS = ("temporal_port", "ui_port", "redis_port", "standin_port", "health_port")
 TIMEOUT = 180
@@ -89,16 +89,6 @@ def until(what: Callable[[], object], seconds: float = 60) -> None:
     while not what():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def clean_environment(home: Path, **variables: str) -> dict[str, str]:

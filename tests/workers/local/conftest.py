@@ -1,7 +1,6 @@
 """Stacks in folders and on ports of their own."""
 
 import os
-import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -11,22 +10,13 @@ import psutil
 import pytest
 
 from engross.settings import Settings, load_settings, variable
-from workers.local import ports, stack
+from tests.ports import free_ports
+from workers.local import stack
 
 MakeSettings = Callable[..., Settings]
 
 PORT_SETTINGS = ("temporal_port", "ui_port", "redis_port", "standin_port", "health_port")
 DEADLINE_SECONDS = 20.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Different free ports, below those that the system hands out by itself."""
-    found: set[int] = set()
-    while len(found) < count:
-        number = 10_000 + secrets.randbelow(20_000)
-        if ports.is_free(number):
-            found.add(number)
-    return list(found)
 
 
 def eventually(condition: Callable[[], bool]) -> bool:

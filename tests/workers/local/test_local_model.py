@@ -24,7 +24,8 @@ from engross.settings import LOCAL_MODEL, Settings, load_settings
 from starters.cli.app import app
 from starters.cli.checks import provider as provider_check
 from starters.cli.stack import who_answers
-from tests.workers.local.conftest import MakeSettings, eventually, free_ports, kill
+from tests.ports import free_ports
+from tests.workers.local.conftest import MakeSettings, eventually, kill
 from workers.local import services, stack
 from workers.local.llama import Completion, Request, TooLong, _Repeats, grammar_schema, prompt_of
 from workers.local.local_model import Server

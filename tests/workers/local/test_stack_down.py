@@ -10,7 +10,8 @@ import redis
 from engross.endpoints import Endpoints, stack_file
 from engross.errors import ConfigurationError
 from engross.settings import Settings
-from tests.workers.local.conftest import eventually, free_ports, is_gone
+from tests.ports import free_ports
+from tests.workers.local.conftest import eventually, is_gone
 from workers.local import ports, processes, services, stack, state
 from workers.local.state import ProcessRecord, StackState
 
