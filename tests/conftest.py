@@ -1,9 +1,12 @@
-"""What all tests share: the real servers' binaries, found beside the interpreter."""
+"""What all tests share: the real servers, or their binaries, found beside the interpreter."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.valkey import Valkey
 
 BIN = Path(sys.executable).parent
 
@@ -16,3 +19,12 @@ def temporal_binary() -> str:
 @pytest.fixture(scope="session")
 def time_skipping_binary() -> str:
     return str(BIN / "temporal-test-server")
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """`url`, `freeze()`, `thaw()`, `kill()` and `start()`; shared by all tests of a process."""
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    yield server
+    server.kill()

@@ -127,7 +127,7 @@ def show_report(report: RunReport, link: str | None = None) -> None:
     """Prints how a run ended: a line with its accounts, then its answer, field by field. A parked one is one line."""
     if report.outcome is Outcome.PARKED:
         why = f"{report.error.type}: {report.error.message}" if report.error else ""
-        data(clean(f"parked  {report.document}  {report.run_id}  {why}; it goes on by itself"))
+        data(clean(f"parked  {report.document}  {report.run_id}  {why}; after that it goes on by itself"))
         return
     accounts = [
         report.outcome.value,

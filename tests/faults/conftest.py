@@ -17,6 +17,7 @@ from starters.client import Client
 from starters.reports import RunReport, json_line
 from starters.running import run
 from tests.e2e.conftest import Engross, running
+from tests.faults.fleet import servers
 
 MODEL_SECONDS: Final = 3
 ROUTES: Final = {
@@ -112,3 +113,10 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
             model=variables["ENGROSS_MODEL"],
         )
         yield Faulty(command, settings, itertools.count(seed), seed)
+
+
+@pytest.fixture(scope="module")
+def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
+    """Servers without a worker: the tests have workers of their own, to kill."""
+    with servers(tmp_path_factory.mktemp("servers")) as command:
+        yield command

@@ -9,13 +9,13 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Engross
+from tests.faults.figures import Record, tell
 from tests.faults.fleet import (
     LONG,
     MODELS,
@@ -26,7 +26,6 @@ from tests.faults.fleet import (
     in_flight,
     rows,
     running,
-    servers,
     start_servers,
     until,
     write_receipts,
@@ -34,25 +33,10 @@ from tests.faults.fleet import (
 
 pytestmark = [pytest.mark.xdist_group("kills"), pytest.mark.timeout(1800 if LONG else 400)]
 
-Record = Callable[[str, object], None]
-
-
-@pytest.fixture(scope="module")
-def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
-    with servers(tmp_path_factory.mktemp("kills")) as command:
-        yield command
-
 
 @pytest.fixture
 def seed() -> int:
     return random.randrange(10**6)  # noqa: S311 - tells tenants and totals apart
-
-
-def tell(record_property: Record, n: int, seed: int, figures: str) -> str:
-    record_property("n", n)
-    record_property("seed", seed)
-    record_property("figures", figures)
-    return f"n {n}, seed {seed}: {figures}"
 
 
 @dataclass(frozen=True)

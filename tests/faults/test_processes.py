@@ -3,12 +3,12 @@
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.e2e.conftest import Engross
 from tests.faults import dying_store_worker
+from tests.faults.figures import Record, tell
 from tests.faults.fleet import (
     DOCUMENTS,
     LONG,
@@ -20,7 +20,6 @@ from tests.faults.fleet import (
     reply_after,
     rows,
     running,
-    servers,
     until,
     write_receipts,
 )
@@ -30,25 +29,11 @@ pytestmark = [pytest.mark.xdist_group("processes"), pytest.mark.timeout(400)]
 ROUNDS = 5 if LONG else 1
 WORKFLOWS = "workflows"
 LATE = {"company": "LATE", "date": "2018-12-25", "address": None, "total": 0.01}
-Record = Callable[[str, object], None]
-
-
-@pytest.fixture(scope="module")
-def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
-    with servers(tmp_path_factory.mktemp("processes")) as command:
-        yield command
 
 
 @pytest.fixture(params=range(ROUNDS))
 def seed() -> int:
     return random.randrange(10**6)  # noqa: S311 - tells tenants and totals apart
-
-
-def tell(record_property: Record, n: int, seed: int, figures: str) -> str:
-    record_property("n", n)
-    record_property("seed", seed)
-    record_property("figures", figures)
-    return f"n {n}, seed {seed}: {figures}"
 
 
 def submitted(engross: Engross, tenant: str, n: int, seed: int) -> dict[str, float]:

@@ -4,20 +4,19 @@ import email.utils
 import json
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
 from tests.faults.conftest import WIRES, Faulty
+from tests.faults.figures import Record, tell
 
 pytestmark = pytest.mark.xdist_group("faults")
 
 LONG: Final = os.environ.get("FAULTS") == "long"
 MEGABYTE: Final = 1_000_000
 DEEP: Final = '{"total":' * 10_000 + "1" + "}" * 10_000
-Record = Callable[[str, object], None]
 
 
 End = tuple[str, str, int]  # outcome, error, and the calls that arrive
@@ -101,23 +100,17 @@ def test_a_lasting_fault_has_its_declared_end(faulty: Faulty, record_property: R
     case = CASES[name]
     report = faulty.run(WIRES[wire], case.fault)
     arrived = len(faulty.arrived())
-    tell(faulty, record_property, f"{arrived} calls, {report['outcome']}")
+    tell(record_property, 1, faulty.seed, f"{arrived} calls, {report['outcome']}")
     expected = case.on_anthropic if wire and case.on_anthropic else case.end
     assert (report["outcome"], report["error"]["type"], arrived) == expected, report
     assert report["answer"] is None
-
-
-def tell(faulty: Faulty, record_property: Record, figures: str, n: int = 1) -> None:
-    record_property("n", n)
-    record_property("seed", faulty.seed)
-    record_property("figures", figures)
 
 
 @pytest.mark.fault(16)
 def test_an_answer_over_two_megabytes_is_paid_for_once(faulty: Faulty, record_property: Record) -> None:
     answer = {"total": 1.5, "note": "x" * 3 * 2**20}
     report = faulty.run("over_openai", {"kind": "invalid", "arguments": answer})
-    tell(faulty, record_property, f"{len(faulty.arrived())} call")
+    tell(record_property, 1, faulty.seed, f"{len(faulty.arrived())} call")
     assert (report["outcome"], report["answer"]) == ("done", answer)
     assert len(faulty.arrived()) == 1
 
@@ -139,7 +132,7 @@ def test_a_busy_provider_is_given_the_time_it_asks_for(
     report = faulty.run("over_anthropic", {"kind": "rate_limit", **header})
     first, second = faulty.arrived()
     waited = second["at"] - first["at"]
-    tell(faulty, record_property, f"waited {waited:.1f} s of {seconds}")
+    tell(record_property, 1, faulty.seed, f"waited {waited:.1f} s of {seconds}")
     assert (report["outcome"], report["calls"]) == ("done", 1)
     assert waited >= seconds
 
@@ -150,7 +143,7 @@ def test_a_busy_provider_may_name_the_hour(faulty: Faulty, record_property: Reco
     date = email.utils.formatdate(moment, usegmt=True)
     report = faulty.run("over_anthropic", {"kind": "rate_limit", "retry_after": date})
     late = faulty.arrived()[-1]["at"] - moment
-    tell(faulty, record_property, f"came {late:.1f} s after the time told")
+    tell(record_property, 1, faulty.seed, f"came {late:.1f} s after the time told")
     assert (report["outcome"], report["calls"], len(faulty.arrived())) == ("done", 1, 2)
     assert late >= 0
 
@@ -160,7 +153,7 @@ def test_a_busy_provider_may_name_the_hour(faulty: Faulty, record_property: Reco
 def test_a_senseless_wait_is_a_short_one(faulty: Faulty, record_property: Record, header: str) -> None:
     report = faulty.run("over_openai", {"kind": "rate_limit", "retry_after": header})
     first, second = faulty.arrived()
-    tell(faulty, record_property, f"waited {second['at'] - first['at']:.1f} s")
+    tell(record_property, 1, faulty.seed, f"waited {second['at'] - first['at']:.1f} s")
     assert report["outcome"] == "done"
     assert second["at"] - first["at"] < 30
 
@@ -174,7 +167,7 @@ def test_an_outage_is_outlasted(faulty: Faulty, record_property: Record, status:
     seconds = 300 if LONG else 5
     started = time.monotonic()
     report = faulty.run("over_openai", {"kind": "error", "status": status, "for_seconds": seconds})
-    tell(faulty, record_property, f"outage {seconds} s, done after {time.monotonic() - started:.0f} s")
+    tell(record_property, 1, faulty.seed, f"outage {seconds} s, done after {time.monotonic() - started:.0f} s")
     assert (report["outcome"], report["calls"]) == ("done", 1)
 
 
@@ -198,7 +191,7 @@ def test_a_route_switches_in_an_outage_and_back_after_it(faulty: Faulty, record_
     assert [call["wire"] for call in faulty.arrived()] == ["anthropic"]  # nobody asks an open circuit
     faulty.engross.script()
     faulty.engross("resume", "--all")  # rather than half a minute later by itself
-    tell(faulty, record_property, "openai -> anthropic -> openai")
+    tell(record_property, 1, faulty.seed, "openai -> anthropic -> openai")
     assert answered_by() == "openai"
     assert faulty.engross.circuit("openai") == "closed"
 
@@ -207,7 +200,7 @@ def test_a_route_switches_in_an_outage_and_back_after_it(faulty: Faulty, record_
 def test_nothing_multiplies_the_attempts(faulty: Faulty, record_property: Record) -> None:
     report = faulty.run("with_fallback", always("error", path="openai"))
     calls = [call["wire"] for call in faulty.arrived()]
-    tell(faulty, record_property, f"{calls.count('openai')} calls, then the next model")
+    tell(record_property, 1, faulty.seed, f"{calls.count('openai')} calls, then the next model")
     assert (report["outcome"], calls) == ("done", ["openai", "openai", "anthropic"])
 
 
@@ -234,7 +227,7 @@ def test_a_refused_key_parks_everybody_and_all_go_on_by_themselves(
     while not all(ended(faulty, run_id) for run_id in ids):
         assert time.monotonic() < deadline, "parked runs did not go on"
         time.sleep(0.5)
-    tell(faulty, record_property, f"{refused} refused calls, one alarm, {len(faulty.arrived())} calls after it", n)
+    tell(record_property, n, faulty.seed, f"{refused} refused calls, one alarm, {len(faulty.arrived())} calls after it")
     assert len(faulty.arrived()) == n
 
 
@@ -262,7 +255,7 @@ def test_a_price_that_cannot_be_known_is_unknown_and_never_zero(
     before = spent(faulty)
     report = faulty.run("over_openai", fault)
     charged = spent(faulty) - before
-    tell(faulty, record_property, f"price unknown, budget charged ${charged:.6f}")
+    tell(record_property, 1, faulty.seed, f"price unknown, budget charged ${charged:.6f}")
     assert (report["outcome"], report["cost_usd"]) == ("done", None)
     assert charged > 0  # the whole reservation
 
@@ -276,6 +269,6 @@ def spent(faulty: Faulty) -> float:
 def test_templates_in_documents_are_text(faulty: Faulty, record_property: Record) -> None:
     templates = "{{ 7 * 7 }} {% for x in y %} {{ cycler.__init__.__globals__ }} {% x {{"
     report = faulty.run("over_openai", text=templates)
-    tell(faulty, record_property, f"{len(faulty.arrived())} call")
+    tell(record_property, 1, faulty.seed, f"{len(faulty.arrived())} call")
     assert report["outcome"] == "done", report
     assert len(faulty.arrived()) == 1

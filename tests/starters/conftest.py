@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +33,7 @@ from engross.contracts import (
 from engross.names import BUDGET_QUERY, RAISE_BUDGET_UPDATE, RESUME_SIGNAL, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings, load_settings
 from starters.client import Client
-from tests.activities.guards.conftest import Valkey
+from tests.valkey import Valkey
 from workflows.parking import Parking
 
 FAILING = "fails"
@@ -171,14 +171,6 @@ def settings(
 async def client(settings: Settings) -> AsyncIterator[Client]:
     async with asyncio.timeout(10), await Client.connect(settings) as client:
         yield client
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

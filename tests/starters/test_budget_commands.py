@@ -11,10 +11,10 @@ from temporalio.testing import WorkflowEnvironment
 from activities.guards.budgets import Budget, Budgets, Reserved
 from engross.settings import load_settings
 from starters.cli import budget as budget_command
-from tests.activities.guards.conftest import make_client
 from tests.starters.conftest import start_server
 from tests.starters.test_cli import engross, lines
 from tests.starters.test_parked_commands import outcomes, parked, table, until
+from tests.valkey import make_client
 from workers.redis_access import open_budgets
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("settings", "redis_url")]

@@ -12,8 +12,8 @@ import redis.asyncio
 from typer.testing import Result
 
 from activities.guards.breaker import Breaker, Permit
-from tests.activities.guards.conftest import make_client
 from tests.starters.test_cli import documents, engross, lines
+from tests.valkey import make_client
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("settings", "redis_url")]
 
@@ -64,7 +64,7 @@ async def test_people_read_that_a_document_is_parked_why_and_that_it_goes_on(tmp
     [line] = [line for line in waited.stdout.splitlines() if line.startswith("parked")]
     _, document, run_id, why = line.split("  ")
     assert document == locked
-    assert why == "AuthenticationFailed: the key is refused: correct it; it goes on by itself"
+    assert why == "AuthenticationFailed: the key is refused: correct it; after that it goes on by itself"
     assert "2 documents: 1 done, 1 parked; $0.000000" in waited.stderr
     assert "unknown" not in waited.stderr, "what it will cost is not known yet"
 

@@ -1,7 +1,7 @@
 """A worker that starts with keys tries at once what was given up: against a real Temporal server and a real Valkey."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -14,8 +14,8 @@ from activities.guards.breaker import Breaker, Permit, State
 from engross.contracts import ErrorInfo, RunResult
 from engross.errors import InvalidRequest
 from engross.names import DOCUMENTS_QUEUE, OUTCOME_ATTRIBUTE, PARKED_MEMO, WORKFLOWS_QUEUE, models_queue
-from tests.activities.guards.conftest import Valkey, make_client
 from tests.starters.conftest import PARKING, fake_worker, start_server
+from tests.valkey import Valkey, make_client
 from workers import waking
 from workers.waking import first_probe, parked_query, parked_reason, probe_now, wake_after_start, wake_parked
 
@@ -29,14 +29,6 @@ Run = WorkflowHandle[object, RunResult]
 async def server() -> AsyncIterator[WorkflowEnvironment]:
     async with start_server() as environment, fake_worker(environment.client):
         yield environment
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    server = Valkey(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -6,6 +6,7 @@ what to do then).
 
 import json
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,19 +43,29 @@ def scripts() -> dict[str, ScriptedActivities]:
         "moved-on": ScriptedActivities(replies=[unusable, reply()], steps=[step(models=("first", "second"))]),
         "waited": ScriptedActivities(replies=[must_wait("LimitReached", 1), must_wait("CircuitOpen", 1), reply()]),
         "invalid-twice": ScriptedActivities(replies=[reply(_INVALID)] * 4, steps=[step(models=("first", "second"))]),
+        "parked": ScriptedActivities(replies=[must_wait("CircuitOpen", 1, "AuthenticationFailed"), reply()]),
+        "over-budget": ScriptedActivities(
+            replies=[reply(_INVALID), must_wait("BudgetExhausted", 1), reply()], budget_usd=Decimal(1)
+        ),
+        "looked-again": ScriptedActivities(
+            replies=[unusable, must_wait("CircuitOpen", 1), reply()], steps=[step(models=("first", "second"))]
+        ),
         "unreadable": ScriptedActivities(prepare_error=encrypted),
     }
 
 
 async def record(client: Client, name: str, fakes: ScriptedActivities, request: Any = REQUEST) -> None:
-    """Runs a script to its end and writes the history."""
+    """Runs a script to its end and writes the history, unless there is one: those that runs have had stay."""
+    file = FOLDER / f"chain-{name}.json"
+    if file.exists():
+        return
     async with workers(client, fakes):
         handle = await client.start_workflow("chain", request, id=name, task_queue=WORKFLOWS_QUEUE)
         with suppress(WorkflowFailureError):  # some scripts are meant to fail
             await handle.result()
         history = await handle.fetch_history()
     text = json.dumps(without_the_machine(json.loads(history.to_json())), indent=2)
-    (FOLDER / f"chain-{name}.json").write_text(text + "\n", encoding="utf-8")
+    file.write_text(text + "\n", encoding="utf-8")
 
 
 def without_the_machine(value: Any, key: str = "") -> Any:

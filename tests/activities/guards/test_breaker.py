@@ -10,7 +10,7 @@ import redis.asyncio
 
 from activities.guards.breaker import Breaker, Permit, Rest
 from engross.errors import ServiceUnavailable
-from tests.activities.guards.conftest import Valkey, make_client
+from tests.valkey import Valkey, make_client
 
 P: Final = "openai"
 DEADLINE: Final = 15.0

@@ -11,7 +11,8 @@ import redis.asyncio
 from activities.guards.budgets import Budget, Budgets, Refused, Reserved
 from engross.errors import ServiceUnavailable
 from tests.activities.guards.budget_accounts import DAY, HELD, RUN, TENANT, amounts, reserve, spend
-from tests.activities.guards.conftest import Proxy, Valkey, make_client
+from tests.activities.guards.conftest import Proxy
+from tests.valkey import Valkey, make_client
 
 SEED = 20240229
 DEADLINE = 30.0

@@ -19,7 +19,8 @@ from activities.guards import completions
 from activities.guards.completions import Busy, CompletionKey, Completions, Found, Granted, completion_key
 from activities.guards.durability import check_durability
 from engross.errors import ConfigurationError, InvalidRequest, ServiceUnavailable
-from tests.activities.guards.conftest import Proxy, Valkey, make_client
+from tests.activities.guards.conftest import Proxy
+from tests.valkey import Valkey, make_client
 
 SECRET = b"0123456789abcdef"
 TTL = 3600

@@ -14,7 +14,7 @@ import redis.asyncio
 
 from activities.guards.limits import Limit, Limits
 from engross.errors import ServiceUnavailable
-from tests.activities.guards.conftest import Valkey, make_client
+from tests.valkey import Valkey, make_client
 
 SEED = 20240229
 MINUTE = 60.0
