@@ -140,7 +140,7 @@ async def probe_now(
 async def first_probe(circuits: Circuits, providers: Collection[str]) -> bool:
     """Waits until a probe to one of `providers` has told how it went, and whether it did in time.
 
-    Whoever asks before that is sent away for half a minute.
+    Whoever asks before that is sent away for some seconds.
     """
     if not providers:
         return True
