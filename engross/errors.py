@@ -110,10 +110,12 @@ class ExtractionCrashed(DocumentError):
 class ProviderError(EngrossError):
     """A model provider did not give a reply. Subclasses say why.
 
-    `maybe_billed`: the request may have reached a model, so sending it again may pay twice.
+    `maybe_billed`: the request may have reached a model, so sending it again may pay twice; `vanished` counts such
+    calls, this one and those of earlier attempts.
     """
 
     maybe_billed: bool = False
+    vanished: int = 0
 
 
 class RateLimited(ProviderError):
@@ -214,6 +216,8 @@ class CallInFlight(EngrossError):
 
 class BillingUnclear(EngrossError):
     """A call vanished in flight more often than it may be sent again."""
+
+    vanished: int = 0
 
 
 class ContentRefused(ProviderError):

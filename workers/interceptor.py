@@ -14,7 +14,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from engross.errors import EngrossError, ExtractionCrashed, Postponed, RateLimited
+from engross.errors import BillingUnclear, EngrossError, ExtractionCrashed, Postponed, ProviderError, RateLimited
 
 _CRASHES_BEFORE_GIVING_UP: Final = 2
 _JITTER: Final = 0.25
@@ -60,11 +60,20 @@ def as_failure(error: EngrossError, attempt: int) -> ApplicationError:
     poisonous = isinstance(error, ExtractionCrashed) and attempt >= _CRASHES_BEFORE_GIVING_UP
     return ApplicationError(
         str(error),
-        *([error.seconds, error.cause, attempt - 1] if isinstance(error, Postponed) else []),
+        *_details(error, attempt),
         type=error.type,
         non_retryable=poisonous or not error.retryable,
         next_retry_delay=_wait(error.retry_after) if isinstance(error, RateLimited) else None,
     )
+
+
+def _details(error: EngrossError, attempt: int) -> list[float | str | None]:
+    """What the workflow needs to know; see `workflows.failures`."""
+    if isinstance(error, Postponed):
+        return [error.seconds, error.cause, attempt - 1]
+    if isinstance(error, ProviderError | BillingUnclear) and error.vanished:
+        return [error.vanished]
+    return []
 
 
 def _wait(retry_after: float | None) -> timedelta | None:

@@ -73,6 +73,16 @@ def another_model_may_help(error: ActivityError) -> bool:
     return info is not None and info.type in _OF_ONE_MODEL
 
 
+def vanished(error: ActivityError) -> int:
+    """The calls of a step that failed for good which may have been billed all the same."""
+    failure: BaseException | None = error.cause
+    if isinstance(failure, exceptions.TimeoutError):
+        failure = failure.cause
+    if not isinstance(failure, ApplicationError) or failure.type in _POSTPONED or not failure.details:
+        return 0
+    return int(failure.details[0])
+
+
 def wait_of(error: ActivityError) -> Wait | None:
     """Why a call must wait and how long; None when it failed for good."""
     failure = error.cause

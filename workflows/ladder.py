@@ -141,6 +141,7 @@ class Ladder:
                 step = call.after(tried)
                 return await step(request, summary=summary, queue=models_queue(request.model.provider))
             except ActivityError as error:
+                self._note_lost(request, failures.vanished(error))
                 wait = failures.wait_of(error)
                 elsewhere = failures.another_model_may_help(error)
                 if wait is None or (elsewhere and call is not steps.ask_model):
@@ -149,6 +150,20 @@ class Ladder:
             await self._wait(wait)
             if elsewhere and len(self._left) > 1 and request.model not in self._replied:
                 raise _LookAgain
+
+    def _note_lost(self, request: AskRequest, calls: int) -> None:
+        """Calls without a reply are in the accounts too, at a price that nobody knows."""
+        if calls:
+            lost = Reply(
+                status=ReplyStatus.LOST,
+                step=request.step.name,
+                model=request.model.model,
+                prompt_version=request.step.prompt_version,
+                calls=0,
+                maybe_billed=calls,
+                asked=request.model,
+            )
+            self._host.note(lost, False)
 
     async def _wait(self, wait: failures.Wait) -> None:
         self._outages += wait.reason.type == "CircuitOpen"

@@ -44,11 +44,11 @@ def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | N
 
 
 def _line(number: int, reply: Reply) -> str:
-    by_code = not reply.calls and reply.source is not ReplySource.CACHED
-    who = "mending by code" if by_code else f"{_HOW[reply.source]} `{reply.model}`"
+    who = "mending by code" if reply.asked is None else f"{_HOW[reply.source]} `{reply.model}`"
     problems = f" ({', '.join(map(str, reply.problems))})" if reply.problems else ""
     paid = f", {reply.usage.input_tokens:,} tokens in, {reply.usage.output_tokens:,} out, {money(reply.cost_usd)}"
-    lost = f", maybe billed {reply.maybe_billed} times more" if reply.maybe_billed else ""
+    more = " more" if reply.calls else ""
+    lost = f", maybe billed {reply.maybe_billed} times{more}" if reply.maybe_billed else ""
     told = f"{number}. `{reply.step}` {who}: **{reply.status.value}**{problems}{paid if reply.calls else ''}{lost}"
     return "".join([told, *(f"\n    - {notice}" for notice in reply.notices)])
 

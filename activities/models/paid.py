@@ -125,11 +125,17 @@ class PaidOnce:
         maybe_billed = min(granted.resends, caller.attempt - 1)
         if maybe_billed > _RESENDS:
             await self._completions.abandon(key, granted.token)
-            raise BillingUnclear("this call vanished in flight twice and may have been billed twice; not sent again")
+            unclear = BillingUnclear(
+                "this call vanished in flight twice and may have been billed twice; not sent again"
+            )
+            unclear.vanished = maybe_billed
+            raise unclear
         try:
             async with self._renewed(key, granted.token):
                 raw = await call()
         except EngrossError as error:
+            if isinstance(error, ProviderError):
+                error.vanished = maybe_billed + error.maybe_billed
             if not (isinstance(error, ProviderError) and error.maybe_billed):
                 await self._completions.abandon(key, granted.token)
             raise

@@ -34,7 +34,7 @@ class Problem(Contract):
 
 
 class ReplyStatus(StrEnum):
-    """What a reply turned out to be. Every one was paid for."""
+    """What a reply turned out to be. Every one was paid for; `LOST` never came, and may have been paid for."""
 
     VALID = "valid"
     INVALID = "invalid"
@@ -42,6 +42,7 @@ class ReplyStatus(StrEnum):
     REFUSED = "refused"
     FILTERED = "filtered"
     EMPTY = "empty"
+    LOST = "lost"
 
 
 class ReplySource(StrEnum):

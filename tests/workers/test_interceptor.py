@@ -11,10 +11,14 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from engross.errors import (
     AuthenticationFailed,
+    BillingUnclear,
+    BudgetExhausted,
+    CircuitOpen,
     EncryptedDocument,
     EngrossError,
     ExtractionCrashed,
     ProviderOverloaded,
+    ProviderTimeout,
     RateLimited,
 )
 from workers.interceptor import StepInterceptor, as_failure
@@ -66,6 +70,26 @@ async def test_an_unexpected_error_leaves_without_its_message() -> None:
     assert "KeyError" in raised.message
     assert "Jane" not in raised.message
     assert not raised.non_retryable
+
+
+def vanished(error: ProviderTimeout | BillingUnclear, calls: int) -> EngrossError:
+    error.vanished = calls
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "details"),
+    [
+        (CircuitOpen("down", 30.0, "AuthenticationFailed"), (30.0, "AuthenticationFailed", 3)),
+        (BudgetExhausted("spent", None, "run"), (None, "run", 3)),
+        (vanished(ProviderTimeout("late"), 2), (2,)),
+        (vanished(BillingUnclear("twice"), 2), (2,)),
+        (ProviderOverloaded("HTTP 529"), ()),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_the_workflow_is_told_what_it_decides_by(error: EngrossError, details: tuple[object, ...]) -> None:
+    assert tuple(as_failure(error, attempt=4).details) == details
 
 
 def test_a_crashing_parser_gets_two_attempts() -> None:

@@ -7,12 +7,16 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from engross.contracts import Outcome, ReplyStatus
+from engross.contracts import Outcome, Reply, ReplyStatus
 from tests.workflows.fakes import ScriptedActivities, reply, step
 from tests.workflows.harness import failure, must_wait, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 INVALID = ReplyStatus.INVALID
+
+
+def lost(kind: str, calls: int) -> ApplicationError:
+    return ApplicationError("vanished", calls, type=kind, non_retryable=True)
 
 
 async def test_code_mends_before_a_model_is_asked_again(environment: WorkflowEnvironment) -> None:
@@ -95,6 +99,29 @@ async def test_waits_in_between_give_no_further_attempts(environment: WorkflowEn
     assert (await failure(environment.client, fakes)).type == "ProviderOverloaded"
     assert len(fakes.asked) == 10 + 2
     assert [request.tried for request in fakes.asked] == [0] * 5 + [4] * 3 + [6] * 4
+
+
+@pytest.mark.fault(4)
+@pytest.mark.parametrize(
+    ("replies", "outcome", "calls"),
+    [
+        pytest.param([lost("BillingUnclear", 2)], Outcome.FAILED, 0, id="last model"),
+        pytest.param([lost("ProviderTimeout", 2), reply()], Outcome.DONE, 1, id="moved on"),
+    ],
+)
+async def test_calls_that_vanished_for_good_are_in_the_accounts(
+    environment: WorkflowEnvironment, replies: list[Reply | Exception], outcome: Outcome, calls: int
+) -> None:
+    models = ("first", "second") if calls else ("first",)
+    fakes = ScriptedActivities(replies=list(replies), steps=[step(models=models)])
+    if outcome is Outcome.FAILED:
+        assert (await failure(environment.client, fakes)).type == "BillingUnclear"
+    else:
+        await run(environment.client, fakes, run_id="vanished")
+    [stored] = fakes.stored
+    result = stored.result
+    assert (result.outcome, result.calls, result.maybe_billed, result.cost_usd) == (outcome, calls, 2, None)
+    assert (stored.spent[0].status, stored.spent[0].maybe_billed) == (ReplyStatus.LOST, 2)
 
 
 async def test_an_answer_that_stays_invalid_goes_to_the_next_model_then_to_a_person(

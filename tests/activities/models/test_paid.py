@@ -138,11 +138,12 @@ async def test_an_equal_call_that_takes_too_long_is_left_to_a_retry() -> None:
 async def test_a_call_lost_in_flight_is_sent_again_once_and_counted(error: EngrossError) -> None:
     store, provider = MemoryCompletions(), Provider([error])
     for attempt in (1, 2):
-        with pytest.raises(type(error)):
+        with pytest.raises(type(error)) as caught:
             await ask(store, provider, who=caller(attempt=attempt))
-    with pytest.raises(BillingUnclear):
+        assert getattr(caught.value, "vanished", None) == attempt
+    with pytest.raises(BillingUnclear) as unclear:
         await ask(store, provider, who=caller(attempt=3))
-    assert provider.calls == 2
+    assert (unclear.value.vanished, provider.calls) == (2, 2)
 
 
 async def test_a_resent_call_says_that_it_may_have_been_billed_before() -> None:
