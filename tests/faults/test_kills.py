@@ -133,7 +133,8 @@ def test_killed_model_workers_lose_nothing_and_report_what_may_be_billed(
         f" {sum(row.maybe_billed for row in stored)} told as maybe billed, {len(unclear)} runs BillingUnclear"
     )
     told = tell(record_property, n, seed, told)
-    assert broken >= 1, told
+    # A reply that was on its way at the kill is not seen to break off, and is sent again all the same.
+    assert broken or sum(row.maybe_billed for row in stored), told
     assert ends(stored) == done(going.totals) | {row.document: ("failed", None) for row in unclear}, told
     # At most one resend, and none that is not told of.
     assert all(calls[row.document] <= row.calls + row.maybe_billed <= 2 for row in stored), told
@@ -141,6 +142,7 @@ def test_killed_model_workers_lose_nothing_and_report_what_may_be_billed(
 
 
 @pytest.mark.fault(50)
+@pytest.mark.skipif(not LONG, reason="tests/activities/guards does it without the runs")
 def test_a_killed_redis_loses_nothing(engross: Engross, record_property: Record, seed: int) -> None:
     n = 60 if LONG else 12
     with Fleet(engross) as fleet:
