@@ -33,6 +33,8 @@ _POSTPONED: Final = frozenset({"LimitReached", "CircuitOpen", "BudgetExhausted"}
 # The time that a circuit stays open at first: whoever opened it comes back when it lets a probe through.
 _FIRST_PROBE: Final = timedelta(seconds=30)
 
+_FELL_SILENT: Final = frozenset({exceptions.TimeoutType.HEARTBEAT, exceptions.TimeoutType.START_TO_CLOSE})
+
 # Trouble of one provider or model, which the next one on the route may not have.
 _OF_ONE_MODEL: Final = frozenset(
     {
@@ -74,13 +76,16 @@ def another_model_may_help(error: ActivityError) -> bool:
 
 
 def vanished(error: ActivityError) -> int:
-    """The calls of a step that failed for good which may have been billed all the same."""
+    """The calls of a step that failed for good which may have been billed all the same, as far as they are known."""
     failure: BaseException | None = error.cause
+    calls = 0
     if isinstance(failure, exceptions.TimeoutError):
+        # A worker fell silent at it. Whether earlier ones did so too nobody can tell.
+        calls += failure.type in _FELL_SILENT
         failure = failure.cause
-    if not isinstance(failure, ApplicationError) or failure.type in _POSTPONED or not failure.details:
-        return 0
-    return int(failure.details[0])
+    if isinstance(failure, ApplicationError) and failure.type not in _POSTPONED and failure.details:
+        calls += int(failure.details[0])
+    return calls
 
 
 def wait_of(error: ActivityError) -> Wait | None:

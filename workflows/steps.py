@@ -59,7 +59,8 @@ class ActivityStep(Generic[_In, _Out]):
 
     def after(self, tried: int) -> "ActivityStep[_In, _Out]":
         """The same step when so many of its attempts are used up."""
-        return replace(self, retry=replace(self.retry, maximum_attempts=self.retry.maximum_attempts - tried))
+        left = max(1, self.retry.maximum_attempts - tried)  # to Temporal 0 is without end
+        return replace(self, retry=replace(self.retry, maximum_attempts=left))
 
 
 AskStep: TypeAlias = ActivityStep[AskRequest, Reply]

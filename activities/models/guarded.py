@@ -113,7 +113,7 @@ class Guarded:
         try:
             raw = await call()
         except asyncio.CancelledError:
-            await self._spare(terms, maybe_billed=True)
+            await _tell(self._spare(terms, maybe_billed=True))
             raise
         except EngrossError as error:
             maybe_billed = isinstance(error, ProviderError) and error.maybe_billed

@@ -19,6 +19,9 @@ _EARLY_ENDS: Final[dict[str, ReplyStatus]] = {
     "refusal": ReplyStatus.REFUSED,
 }
 _MOST_TOKENS: Final = 100_000_000  # no model comes near: more is a mistake of the provider's
+# Names go into histories, logs and tables as they are, and the provider chooses them: anything might be in them.
+_LONGEST_NAME: Final = 200
+_NOT_OF_A_NAME: Final = re.compile(r"[^\w./:@+ -]", re.ASCII)
 _CODE_BLOCK: Final = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
 _Raw = TypeVar("_Raw", ChatCompletion, Message)
@@ -28,6 +31,7 @@ class RawReply(Contract):
     """A reply before its content is judged. `status` is None while `text` still has to be checked as an answer.
 
     `usage` is None when the provider gave none; `used_tool` says whether the answer came as the tool call asked for.
+    `model` and `finish_reason` are names: short, and in ASCII.
     """
 
     status: ReplyStatus | None
@@ -71,8 +75,8 @@ def _from_completion(raw: ChatCompletion) -> RawReply:
     return RawReply(
         status=early if early else ReplyStatus.REFUSED if message.refusal else _status_of(texts),
         text=_storable(texts[0]),
-        model=raw.model,
-        finish_reason=reason,
+        model=_name(raw.model),
+        finish_reason=_name(reason),
         usage=_openai_usage(raw),
         used_tool=bool(calls),
     )
@@ -88,8 +92,8 @@ def _from_message(raw: Message) -> RawReply:
     return RawReply(
         status=early if early else _status_of(texts),
         text=_storable(texts[0]),
-        model=raw.model,
-        finish_reason=reason,
+        model=_name(raw.model),
+        finish_reason=_name(reason),
         usage=_anthropic_usage(raw),
         used_tool=bool(calls),
     )
@@ -104,6 +108,10 @@ def _status_of(texts: list[str]) -> ReplyStatus | None:
 def _unfence(content: str) -> str:
     block = _CODE_BLOCK.search(content)
     return (block.group(1) if block else content).strip()
+
+
+def _name(text: str) -> str:
+    return _NOT_OF_A_NAME.sub("?", text[:_LONGEST_NAME])
 
 
 def _storable(text: str) -> str:

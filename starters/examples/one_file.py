@@ -13,6 +13,8 @@ async def main(job: str, path: Path) -> None:
     async with await Client.connect() as client:
         started = await client.submit(job, path)
         report = await client.wait(started.run_id)
+    if report.error:
+        sys.exit(f"{report.error.type}: {report.error.message}")
     sys.stdout.write(json.dumps(report.answer, indent=2) + "\n")
 
 

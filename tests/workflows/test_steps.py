@@ -47,3 +47,9 @@ def test_no_step_can_run_or_be_paid_for_ever(step: steps.ActivityStep[Any, Any])
 
 def test_model_calls_have_few_attempts() -> None:
     assert 0 < steps.ask_model.retry.maximum_attempts <= 10
+
+
+@pytest.mark.parametrize("tried", [0, 1, 9, 10, 99])
+def test_attempts_that_are_used_up_never_become_endless_ones(tried: int) -> None:
+    left = steps.ask_model.after(tried).retry.maximum_attempts
+    assert left == max(1, steps.ask_model.retry.maximum_attempts - tried)

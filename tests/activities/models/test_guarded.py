@@ -126,6 +126,15 @@ async def test_a_call_that_is_cancelled_may_have_been_billed() -> None:
     assert purse.told == ["maybe billed"]
 
 
+async def test_a_cancellation_is_not_hidden_by_a_redis_that_cannot_be_told() -> None:
+    class Deaf(Purse):
+        async def release(self, *arguments: object, **more: object) -> tuple[Budget, ...]:
+            raise ServiceUnavailable("Redis does not answer")
+
+    with pytest.raises(asyncio.CancelledError):
+        await call(Guarded(OpenLimits(), OpenCircuit(), Deaf()), asyncio.CancelledError())
+
+
 async def test_what_one_worker_is_told_to_wait_holds_for_all() -> None:
     guarded = Guarded(limits := OpenLimits(), OpenCircuit(), Purse())
     with pytest.raises(RateLimited):

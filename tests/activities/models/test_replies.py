@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+import pytest
 from anthropic.types import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,3 +112,24 @@ def read_or_named(read: Any, raw: Any) -> RawReply | None:
     except ProviderGarbled:
         return None
     return reply
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini-2025-04-14"),
+        ("models/7B/ggml-model.q4_0.gguf", "models/7B/ggml-model.q4_0.gguf"),
+        ("half\ud800", "half?"),  # UTF-8 can't hold it: the paid reply could not be kept
+        ("\x1b[31mred\n", "??31mred?"),
+        ("x" * 3_000_000, "x" * 200),  # more than a payload of Temporal's may have
+    ],
+    ids=["dated", "path", "half a character", "escapes", "endless"],
+)
+def test_what_a_provider_calls_itself_is_a_name(name: str, kept: str) -> None:
+    choice = {**COMPLETION["choices"][0], "finish_reason": name}
+    replies = (
+        read_openai(built(ChatCompletion, {**COMPLETION, "model": name, "choices": [choice]})),
+        read_anthropic(built(Message, {**MESSAGE, "model": name, "stop_reason": name})),
+    )
+    assert [(reply.model, reply.finish_reason) for reply in replies] == [(kept, kept)] * 2
+    assert all(reply.model_dump_json() for reply in replies)
