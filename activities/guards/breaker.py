@@ -40,24 +40,18 @@ return {0, 1, token}
 """
 )
 
-_CLOSE: Final = """
-redis.call('DEL', KEYS[1], KEYS[2])
-redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', now))
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-"""
-
 _SUCCESS: Final = (
     _NOW
     + """
 local c = redis.call('HMGET', KEYS[1], 'epoch', 'until')
 if (c[1] or '0') ~= string.match(ARGV[1], '^%d+') then return 0 end
 if not c[2] then redis.call('ZPOPMIN', KEYS[2]) return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
 """
-    + _CLOSE
 )
-
-_RESET: Final = _NOW + _CLOSE
 
 _PROBE_NOW: Final = (
     _NOW
@@ -161,7 +155,6 @@ class Breaker:
         self._success = client.register_script(_SUCCESS)
         self._failure = client.register_script(_FAILURE)
         self._state = client.register_script(_STATE)
-        self._reset = client.register_script(_RESET)
         self._probe_now = client.register_script(_PROBE_NOW)
 
     async def allow(self, provider: str) -> Permit | Rest:
@@ -196,10 +189,6 @@ class Breaker:
             return State("closed")
         until = datetime.fromtimestamp(found[1] / 1e6, UTC)
         return State("open" if found[0] == 1 else "half_open", found[2].decode(), until)
-
-    async def reset(self, provider: str) -> None:
-        """Closes the circuit now and forgets its failures; outcomes of calls already under way mean nothing to it."""
-        await _run(self._reset, provider, "", _MEMORY_MS)
 
     async def probe_now(self, provider: str) -> bool:
         """Lets the next call through as a probe, however long the circuit was to stay open; whether it is open."""

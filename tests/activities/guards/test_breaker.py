@@ -221,21 +221,6 @@ async def test_each_failed_probe_doubles_the_time_up_to_the_longest(redis_client
     assert await wait_told(breaker) <= 0.2
 
 
-async def test_reset_closes_and_forgets(redis_client: redis.asyncio.Redis) -> None:
-    breaker = Breaker(redis_client, failures=2)
-    late = await permit(breaker)
-    assert not await breaker.failure(P, await permit(breaker))
-    await opened(breaker)
-
-    await breaker.reset(P)
-
-    state = await breaker.state(P)
-    assert (state.name, state.opened_by, state.until) == ("closed", None, None)
-    assert not await breaker.failure(P, late)
-    assert not await breaker.failure(P, await permit(breaker))
-    assert await breaker.failure(P, await permit(breaker))
-
-
 @pytest.mark.parametrize(
     ("failures", "window", "opens", "longest", "probe"),
     [(0, 60, 30, 600, 60), (5, 0, 30, 600, 60), (5, 60, 0, 600, 60), (5, 60, 30, 29, 60), (5, 60, 30, 600, 0)],
@@ -273,8 +258,6 @@ async def test_every_key_expires(redis_client: redis.asyncio.Redis) -> None:
     probe = await permit(breaker)
     await check()
     await breaker.success(P, probe)
-    await check()
-    await breaker.reset(P)
     await check()
     assert len(seen) == 2
 
