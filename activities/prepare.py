@@ -10,10 +10,23 @@ from activities.metrics import EXTRACTION_SECONDS
 from activities.ports import Blobs, Parsers
 from activities.sources import Sources
 from engross.catalog import Catalog
-from engross.contracts import BlobRef, ModelRef, Plan, Prepared, RunRequest, StepPlan, TextRef
+from engross.contracts import (
+    BlobRef,
+    DocumentSource,
+    ModelRef,
+    Options,
+    Plan,
+    Prepared,
+    Route,
+    RouterOptions,
+    RunRequest,
+    StepPlan,
+    TextRef,
+)
 from engross.errors import EmptyDocument
-from engross.job import LoadedJob, Step, version_of
+from engross.job import LoadedJob
 from engross.routes import Tier
+from engross.step import Step, version_of
 
 Routes: TypeAlias = Mapping[Tier, tuple[ModelRef, ...]]
 
@@ -48,20 +61,38 @@ class Preparation:
         document, data = await self._sources.read(request.document, request.tenant)
         if not data:
             raise EmptyDocument("the document has no bytes")
-        plan = await self._plan(job, request.tenant)
-        return Prepared(plan=plan, document=document, text=await self._text(request, data))
+        plan = await self.plan(job, request.tenant)
+        return Prepared(plan=plan, document=document, text=await self.text(request.document, request.tenant, data))
 
-    async def _plan(self, job: LoadedJob, tenant: str) -> Plan:
-        steps = [await self._step(step, job.prompts[step.name], tenant) for step in job.steps]
+    async def plan(self, job: LoadedJob, tenant: str) -> Plan:
+        """What a run of `job` will do, frozen."""
+        tells = job.job.pattern.tells
+        steps = [
+            await self._step(step, job.prompts[step.name], tuple(tells.get(step.name, ())), tenant)
+            for step in job.steps
+        ]
         return Plan(
             job=job.name,
             job_version=job.version(),
             pattern=job.job.pattern.workflow,
             steps=tuple(steps),
             budget_usd=self._budget_usd if job.job.budget_usd is None else job.job.budget_usd,
+            options=self._options(job),
+            stores_here=True,
         )
 
-    async def _step(self, step: Step, prompt: str, tenant: str) -> StepPlan:
+    def _options(self, job: LoadedJob) -> Options | None:
+        """The pattern's options; routes with the workflow types of the jobs that they lead to."""
+        options = job.job.pattern.options
+        if not isinstance(options, RouterOptions):
+            return options
+        fallback = self._resolved(options.fallback) if options.fallback else None
+        return options.model_copy(update={"routes": tuple(map(self._resolved, options.routes)), "fallback": fallback})
+
+    def _resolved(self, route: Route) -> Route:
+        return route.model_copy(update={"pattern": self._catalog.get(route.job).job.pattern.workflow})
+
+    async def _step(self, step: Step, prompt: str, tells: tuple[str, ...], tenant: str) -> StepPlan:
         return StepPlan(
             name=step.name,
             prompt=await self._blobs.put(tenant, prompt.encode(), "text/markdown"),
@@ -71,12 +102,14 @@ class Preparation:
             max_output_tokens=step.max_output_tokens,
             temperature=step.temperature,
             repairs=step.repairs,
+            tells=tells,
         )
 
-    async def _text(self, request: RunRequest, data: bytes) -> TextRef:
+    async def text(self, document: DocumentSource, tenant: str, data: bytes) -> TextRef:
+        """The document's text, extracted and stored. Raises `DocumentError`s."""
         with EXTRACTION_SECONDS.time():
-            text = await self._parsers.extract(data, request.document.label)
-        blob: BlobRef = await self._blobs.put(request.tenant, text.model_dump_json().encode(), "application/json")
+            text = await self._parsers.extract(data, document.label)
+        blob: BlobRef = await self._blobs.put(tenant, text.model_dump_json().encode(), "application/json")
         return TextRef(
             tenant=blob.tenant,
             sha256=blob.sha256,
@@ -85,3 +118,15 @@ class Preparation:
             characters=len(text.text),
             flags=text.flags,
         )
+
+
+class PlainPreparation:
+    """The same for text that needs no parser, where the workflow runs: a `Preparation` whose parsers read only that."""
+
+    def __init__(self, preparation: Preparation) -> None:
+        self._preparation = preparation
+
+    @activity.defn
+    async def prepare_plain(self, request: RunRequest) -> Prepared:
+        """As `prepare`. Raises `UnsupportedFormat` for what isn't plain text, which `prepare` then reads."""
+        return await self._preparation.prepare(request)

@@ -2,6 +2,20 @@
 
 from engross.contracts import RunRequest, RunResult
 from engross.errors import EngrossError
-from engross.job import Chain, Job, Step
+from engross.job import Job
+from engross.patterns import Chain, Custom, FanOut, MapReduce, Refine, Router
+from engross.step import Step
 
-__all__ = ["Chain", "EngrossError", "Job", "RunRequest", "RunResult", "Step"]
+__all__ = [
+    "Chain",
+    "Custom",
+    "EngrossError",
+    "FanOut",
+    "Job",
+    "MapReduce",
+    "Refine",
+    "Router",
+    "RunRequest",
+    "RunResult",
+    "Step",
+]

@@ -4,20 +4,23 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import Any, cast
 
 from pydantic import BaseModel
 
 from engross.errors import JobBroken, UnknownJob
-from engross.job import Job, LoadedJob, Step
+from engross.job import Job, LoadedJob
 from engross.names import is_name
+from engross.patterns import Custom, Router
 from engross.routes import TIERS, parse_route
+from engross.step import Step
 
 SHIPPED = Path(__file__).resolve().parent.parent / "jobs"
-_NAMESPACE = "engross_jobs"
+JOBS_NAMESPACE = "engross_jobs"
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,22 @@ def load_catalog(extra: Iterable[Path] = ()) -> Catalog:
             continue
         for folder in sorted(path.parent for path in root.glob("*/job.py")):
             _load_into(catalog, folder)
+    for loaded in list(catalog.jobs.values()):
+        if isinstance(loaded.job.pattern, Router):
+            _connect(catalog, loaded, loaded.job.pattern)
     return catalog
+
+
+def _connect(catalog: Catalog, loaded: LoadedJob, router: Router) -> None:
+    """Follows the routes of a router, which is broken when one of them leads nowhere."""
+    targets = sorted({*router.routes.values(), *filter(None, [router.fallback])})
+    found = [catalog.jobs.get(target) for target in targets]
+    for target, job in zip(targets, found, strict=True):
+        if job is None or isinstance(job.job.pattern, Router):
+            del catalog.jobs[loaded.name]
+            catalog.broken[loaded.name] = f"its router leads to {target!r}, which is no job that runs, or a router too"
+            return
+    catalog.jobs[loaded.name] = replace(loaded, leads_to=tuple(filter(None, found)))
 
 
 def _load_into(catalog: Catalog, folder: Path) -> None:
@@ -69,32 +87,56 @@ def load_job(folder: Path) -> LoadedJob:
     """Loads the job in `folder`; raises `JobBroken` naming what to mend."""
     if not is_name(folder.name):
         raise JobBroken(f"folder name {folder.name!r}: use lower-case letters, digits, '-' and '_'")
-    job = getattr(_import_job(folder), "JOB", None)
+    job = getattr(_import_afresh(folder, "job"), "JOB", None)
     if not isinstance(job, Job):
         raise JobBroken("job.py must define JOB = Job(...)")
     names = [step.name for step in job.pattern.steps]
     if len(set(names)) < len(names):
         raise JobBroken("two steps have the same name")
     prompts = {step.name: _check_step(folder, step) for step in job.pattern.steps}
-    return LoadedJob(name=folder.name, folder=folder, job=job, prompts=prompts)
+    for name, fields in job.pattern.tells.items():
+        _check_tells(next((step for step in job.pattern.steps if step.name == name), None), name, fields)
+    workflow = _own_workflow(folder, job.pattern) if isinstance(job.pattern, Custom) else None
+    return LoadedJob(name=folder.name, folder=folder, job=job, prompts=prompts, workflow=workflow)
 
 
-def _import_job(folder: Path) -> object:
+def _own_workflow(folder: Path, pattern: Custom) -> type[Any]:
+    module = _import(folder, "workflow")
+    for found in vars(module).values():
+        # The decorator's own mark: to read it by temporalio would load it into every command.
+        if getattr(getattr(found, "__temporal_workflow_definition", None), "name", None) == pattern.workflow:
+            return cast("type[Any]", found)
+    raise JobBroken(f"workflow.py has no @workflow.defn(name={pattern.workflow!r})")
+
+
+def _check_tells(step: Step | None, name: str, fields: Sequence[str]) -> None:
+    if step is None:
+        raise JobBroken(f"the workflow goes by the answers of a step {name!r}, and there is none")
+    missing = [each for each in fields if each not in step.output.model_fields]
+    if missing:
+        raise JobBroken(f"step {name!r}: its output needs the fields {', '.join(missing)}, by which the workflow goes")
+
+
+def _import_afresh(folder: Path, module: str) -> object:
     # Each job is a package of its own name below one namespace, so that its relative imports work wherever it lies.
-    package = f"{_NAMESPACE}.{folder.name}"
+    package = f"{JOBS_NAMESPACE}.{folder.name}"
     for loaded in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[loaded]
-    for name, places in ((_NAMESPACE, []), (package, [str(folder)])):
+    for name, places in ((JOBS_NAMESPACE, []), (package, [str(folder)])):
         if name not in sys.modules:
             spec = ModuleSpec(name, None, is_package=True)
             spec.submodule_search_locations = places
             sys.modules[name] = importlib.util.module_from_spec(spec)
     importlib.invalidate_caches()
+    return _import(folder, module)
+
+
+def _import(folder: Path, module: str) -> object:
     try:
-        # job.py is the user's code and may raise anything: it is named, not hidden.
-        return importlib.import_module(f"{package}.job")
+        # The user's code may raise anything: it is named, not hidden.
+        return importlib.import_module(f"{JOBS_NAMESPACE}.{folder.name}.{module}")
     except Exception as error:
-        raise JobBroken(f"job.py does not load: {type(error).__name__}: {error}") from error
+        raise JobBroken(f"{module}.py does not load: {type(error).__name__}: {error}") from error
 
 
 def _check_step(folder: Path, step: Step) -> str:

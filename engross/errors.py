@@ -52,7 +52,15 @@ class InvalidRequest(EngrossError):
 
 
 class RunNotFound(EngrossError):
-    """No run has that id."""
+    """No run, or no batch, has that id."""
+
+
+class BadManifest(InvalidRequest):
+    """A manifest, or a row of it, is not JSON lines with a "uri" each."""
+
+
+class EmptyBatch(InvalidRequest):
+    """A batch without documents."""
 
 
 # --- the document -----------------------------------------------------------------------------------------------
@@ -249,6 +257,22 @@ class FilteredAnswer(AnswerError):
 
 class EmptyAnswer(AnswerError):
     """A reply with nothing in it."""
+
+
+class IncompleteAnswer(AnswerError):
+    """Parts of the document, or perspectives on it, gave no answer, and the job allows no partial one."""
+
+
+class UnknownLabel(AnswerError):
+    """A classification chose a label that no route has."""
+
+
+class UnsureLabel(AnswerError):
+    """A classification is less sure than the job asks, and the job has no fallback."""
+
+
+class BelowBar(AnswerError):
+    """No attempt scored what the job asks; a person must look at the best one."""
 
 
 class StepTimedOut(EngrossError):

@@ -38,3 +38,13 @@ CurrencyCode = Annotated[
     AfterValidator(_iso_4217),
     WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"}),
 ]
+
+# The numbers of the chunks that a value comes from. Code fills them in where a chunk is read, and checks them wherever
+# answers are put together; the ledger says which pages and characters these chunks are.
+Sources = Annotated[
+    list[int],
+    Field(
+        min_length=1,
+        description="Numbers of the parts that this comes from: copy the sources of everything that it is made of.",
+    ),
+]

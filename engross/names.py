@@ -18,6 +18,26 @@ RAISE_BUDGET_UPDATE: Final = "raise_budget"
 BUDGET_QUERY: Final = "budget"
 PARKED_MEMO: Final = "EngrossParked"
 
+# What a client says of a document that needs no parser; the worker that reads it looks for itself.
+PLAIN_TEXT: Final = "text/plain"
+
+# The patterns of this name, and the child runs that they share their work with, which are no runs of a document.
+BATCH: Final = "batch"
+BATCH_GROUP: Final = "batch_group"
+MAP_SEGMENT: Final = "map_segment"
+NO_RUNS: Final = (BATCH, BATCH_GROUP, MAP_SEGMENT)
+
+# What a batch may be told, and asked.
+CHILD_PARKED_SIGNAL: Final = "child_parked"
+NEW_BUDGET_SIGNAL: Final = "new_budget"
+PROGRESS_QUERY: Final = "progress"
+SET_WINDOW_UPDATE: Final = "set_window"
+PAUSE_UPDATE: Final = "pause"
+UNPAUSE_UPDATE: Final = "unpause"
+# Between a batch and its groups.
+GROUP_SHARE_SIGNAL: Final = "share"
+GROUP_PROGRESS_SIGNAL: Final = "group_progress"
+
 # One command each: given several names, the server adds only the first one that is missing.
 REGISTER_ATTRIBUTES: Final = " && ".join(
     f"temporal operator search-attribute create --name {name} --type Keyword" for name in SEARCH_ATTRIBUTES

@@ -24,13 +24,14 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.documents.inline import is_plain
 from activities.storage import BlobStore, ResultStore
 from engross.catalog import Catalog, load_catalog
 from engross.contracts import DEFAULT_TENANT, BlobRef, BudgetState, DocumentSource, RunRequest
 from engross.endpoints import resolve
 from engross.errors import InvalidRequest, RunNotFound
 from engross.job import LoadedJob
-from engross.names import WORKFLOWS_QUEUE, is_name, workflow_id
+from engross.names import PLAIN_TEXT, WORKFLOWS_QUEUE, is_name, workflow_id
 from engross.settings import Settings, load_settings
 from starters import ends, intake
 from starters.asking import raise_run_budget
@@ -110,11 +111,9 @@ class Client(RunReader):
         `DocumentTooLarge`.
         """
         loaded = usable_job(self._catalog, job, tenant)
-        blob, shown = await self._upload(document, tenant, name)
-        request = RunRequest(
-            job=job, tenant=tenant, cache=cache, document=DocumentSource(uri=f"blob:{blob.sha256}", name=shown)
-        )
-        models = [model for step in loaded.steps for model in step.models(self.settings.routes)]
+        blob, source = await self._upload(document, tenant, name)
+        request = RunRequest(job=job, tenant=tenant, cache=cache, document=source)
+        models = loaded.models(self.settings.routes)
         run_id = workflow_id(
             job=job,
             tenant=tenant,
@@ -123,13 +122,13 @@ class Client(RunReader):
             nonce=secrets.token_hex(8) if again or not cache else "",
         )
         joined = await self._start(loaded, request, run_id)
-        return Submitted(run_id=run_id, job=job, tenant=tenant, document=shown, joined=joined)
+        return Submitted(run_id=run_id, job=job, tenant=tenant, document=source.name, joined=joined)
 
     @cached_property
     def _catalog(self) -> Catalog:
         return load_catalog(self.settings.jobs_path)
 
-    async def _upload(self, document: Path | bytes, tenant: str, name: str | None) -> tuple[BlobRef, str]:
+    async def _upload(self, document: Path | bytes, tenant: str, name: str | None) -> tuple[BlobRef, DocumentSource]:
         limit = self.settings.max_document_mb
         if isinstance(document, Path):
             shown = document.name if name is None else name
@@ -138,7 +137,10 @@ class Client(RunReader):
             shown = name or "document"
             data = intake.checked(document, shown, limit)
         # Undecodable bytes of file names become question marks: Temporal and the stores speak UTF-8 only.
-        return await self._blobs.put(tenant, data), shown.encode("utf-8", "replace").decode()
+        shown = shown.encode("utf-8", "replace").decode()
+        blob = await self._blobs.put(tenant, data)
+        media_type = PLAIN_TEXT if is_plain(data, shown) else ""
+        return blob, DocumentSource(uri=f"blob:{blob.sha256}", name=shown, media_type=media_type)
 
     async def _start(self, loaded: LoadedJob, request: RunRequest, run_id: str) -> bool:
         """Starts the run; whether one was there already."""

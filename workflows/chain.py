@@ -6,6 +6,7 @@ with workflow.unsafe.imports_passed_through():
     from engross.contracts import RunRequest, RunResult
     from workflows.failures import OF_OUR_OWN
     from workflows.pattern import Pattern
+    from workflows.run import Run
 
 
 @workflow.defn(name="chain", failure_exception_types=OF_OUR_OWN)
@@ -15,9 +16,14 @@ class Chain(Pattern):
     @workflow.run
     async def run(self, request: RunRequest | None = None) -> RunResult:
         async with self._run as run:
-            prepared = await run.prepare()
-            answer = None
-            for step in prepared.plan.steps:
-                answer = await run.ask(step, prepared.text, previous=answer)
-            await run.store(answer)
+            await chain(run)
         return run.result
+
+
+async def chain(run: Run) -> None:
+    """The steps over one document, to its official copy."""
+    prepared = await run.prepare()
+    answer = None
+    for step in prepared.plan.steps:
+        answer = (await run.ask(step, prepared.text, answer)).ref
+    await run.store(answer)

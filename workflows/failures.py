@@ -1,13 +1,21 @@
 """Names for what ends a run early: from replies that are no answer, and from steps that gave up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from pydantic import ValidationError
 from temporalio import exceptions
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 
-from engross.contracts import ErrorInfo, Reply, ReplyStatus
+from engross.contracts import ErrorInfo, LedgerEntry, PartState, Reply, ReplyStatus, RunResult
 
 _OF_STATUS: Final = {
     ReplyStatus.INVALID: ("InvalidAnswer", "the answer breaks its schema, also after the declared repairs"),
@@ -21,7 +29,20 @@ _OF_STATUS: Final = {
 }
 
 # What a model can't settle, a person can.
-FOR_A_PERSON: Final = frozenset({"InvalidAnswer", "RefusedAnswer", "FilteredAnswer", "ContentRefused"})
+FOR_A_PERSON: Final = frozenset(
+    {
+        "BelowBar",
+        "ContentRefused",
+        "FilteredAnswer",
+        "IncompleteAnswer",
+        "InvalidAnswer",
+        "RefusedAnswer",
+        "UnknownLabel",
+        "UnsureLabel",
+    }
+)
+CANCELLED: Final = ErrorInfo(type="Cancelled", message="cancelled by request")
+_DECLINED: Final = frozenset({"RefusedAnswer", "FilteredAnswer", "ContentRefused"})
 
 # Mistakes of our own in workflow code fail the run; Temporal would otherwise retry the workflow task for ever.
 # Not `Exception`: that would make nondeterminism, which a corrected deploy can heal, permanent.
@@ -109,6 +130,27 @@ def wait_of(error: ActivityError) -> Wait | None:
     )
 
 
+def state_of(error: ErrorInfo) -> PartState:
+    """How a part of a run ended that has no answer."""
+    if error.type in _DECLINED:
+        return PartState.REFUSED
+    return PartState.TRUNCATED if error.type == "TruncatedAnswer" else PartState.FAILED
+
+
+def of_missing(missing: Sequence[LedgerEntry], parts: int) -> ApplicationError:
+    """The failure of a run that lacks parts: for a person when each of them is, else that of the first one."""
+    told = f"{len(missing)} of {parts} parts gave no answer, first {missing[0].name}; the ledger names them all"
+    serious = [entry.error for entry in missing if entry.error not in FOR_A_PERSON]
+    return named(serious[0], told) if serious else named("IncompleteAnswer", told)
+
+
+def told_missing(entry: LedgerEntry) -> str:
+    """One missing part, for a partial answer: `chunk 3, page 2: RefusedAnswer`."""
+    pages = f", page {entry.first_page}" if entry.first_page else ""
+    more = f" to {entry.last_page}" if entry.last_page != entry.first_page else ""
+    return f"{entry.name}{pages}{more}: {entry.error}"
+
+
 def named(kind: str, message: str) -> ApplicationError:
     """A failure with a class name of `engross.errors` as its type."""
     return ApplicationError(message, type=kind, non_retryable=True)
@@ -121,10 +163,41 @@ def of_reply(reply: Reply) -> ApplicationError:
     return named(kind, f"step {reply.step!r}: {message}{': ' + problems if problems else ''}")
 
 
+def _of_child(error: ChildWorkflowError) -> ErrorInfo:
+    cause = describe(error.cause) if error.cause else None
+    if cause:
+        return cause
+    return ErrorInfo(type="Unexpected", message=f"child run {error.workflow_id} ended: {type(error.cause).__name__}")
+
+
+def carried_result(error: ChildWorkflowError) -> RunResult | None:
+    """The result that a run fails with, so that its accounts are known."""
+    cause = error.cause
+    if not isinstance(cause, ApplicationError) or not cause.details:
+        return None
+    try:
+        return RunResult.model_validate(cause.details[0])
+    except ValidationError:
+        return None
+
+
+def caught(error: BaseException) -> ErrorInfo:
+    """The name and message of a failure that isn't the run's end. Raises a cancellation, or a bug, again."""
+    info = None if is_cancelled_exception(error) else describe(error)
+    if info is None:
+        raise error
+    return info
+
+
 def describe(error: BaseException) -> ErrorInfo | None:
     """The name and message of a failure; None for what is not a failure (a bug: left to Temporal)."""
     if isinstance(error, ApplicationError):
         return ErrorInfo(type=error.type or "Unexpected", message=error.message)
+    if isinstance(error, ChildWorkflowError):
+        return _of_child(error)
+    if isinstance(error, WorkflowAlreadyStartedError):
+        told = f"child run {error.workflow_id} of an earlier run goes on; submit again when it has ended"
+        return ErrorInfo(type="Unexpected", message=told)
     if not isinstance(error, ActivityError):
         return None
     cause: BaseException | None = error.cause

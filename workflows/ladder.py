@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError
 from engross.contracts import (
     AskRequest,
     BlobRef,
+    Given,
     ModelRef,
     RepairRequest,
     Reply,
@@ -32,13 +33,26 @@ _JITTER = 0.25
 
 @dataclass(frozen=True)
 class Question:
-    """What one step of a job asks about one text."""
+    """What one step of a job asks about one text, or of the answers that it is `given`; the rest as in `AskRequest`.
+
+    `label` tells it from others that the step asks in the same run.
+    """
 
     job: str
     step: StepPlan
     text: TextRef
     previous: BlobRef | None = None
+    given: tuple[Given, ...] = ()
+    reads_text: bool = True
+    sources: tuple[int, ...] = ()
+    label: str = ""
     cache: bool = True
+    scope: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.step.name} {self.label}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,7 @@ class Ladder:
         self._replied: set[ModelRef] = set()
         self._tried: Counter[ModelRef] = Counter()  # calls that failed since a model last replied
         self._outages = 0
+        self.repairs = 0
 
     async def climb(self) -> Reply:
         """The valid reply, or the last one there was. Provider trouble that no other model can help with is raised."""
@@ -73,7 +88,7 @@ class Ladder:
                 with suppress(_LookAgain):
                     return await self._climb_route()
         finally:
-            self._host.parking.leave(self._question.step.name)
+            self._host.parking.leave(self._question.name)
 
     async def _climb_route(self) -> Reply:
         for model in self._left[:-1]:
@@ -123,12 +138,17 @@ class Ladder:
             previous=question.previous,
             draft=draft,
             cache=question.cache,
+            given=question.given,
+            reads_text=question.reads_text,
+            sources=question.sources,
+            scope=question.scope,
         )
-        summary = f"{question.step.name}{': ' if why else ''}{why} ({model})"
+        summary = f"{question.name}{': ' if why else ''}{why} ({model})"
         reply = await self._ask_in_turn(request, call, summary)
         self._replied.add(model)
         del self._tried[model]
-        self._host.parking.leave(question.step.name)
+        self._host.parking.leave(question.name)
+        self.repairs += bool(why)
         self._host.note(reply, bool(why))
         return reply
 
@@ -170,14 +190,15 @@ class Ladder:
         # A little more than asked, each run its own, so that those who wait don't come back together.
         time = wait.time * (1 + _JITTER * workflow.random().random()) if wait.time else None
         if wait.parks or self._outages > _OUTAGE_WAITS:
-            await self._host.parking.wait(self._question.step.name, wait.reason, time)
+            await self._host.parking.wait(self._question.name, wait.reason, time)
         elif time:
             await workflow.sleep(time, summary=f"{wait.reason.type}: again in {time.total_seconds():.0f} s")
 
     async def _fix(self, reply: Reply) -> Reply:
         question = self._question
-        request = RepairRequest(job=question.job, step=question.step, reply=reply)
-        summary = f"{question.step.name}: fix {story.count(reply.problems)} by code"
+        request = RepairRequest(job=question.job, step=question.step, reply=reply, sources=question.sources)
+        summary = f"{question.name}: fix {story.count(reply.problems)} by code"
         fixed = await steps.repair_answer(request, summary=summary)
+        self.repairs += 1
         self._host.note(fixed, True)
         return fixed

@@ -7,22 +7,24 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import FailureError
 
-from engross.contracts import ErrorInfo, Outcome
-from engross.names import OUTCOME_ATTRIBUTE, PARKED_MEMO
+from engross.contracts import ChildParked, ErrorInfo, Outcome
+from engross.names import CHILD_PARKED_SIGNAL, PARKED_MEMO
 from workflows import failures
+from workflows.attributes import OUTCOME
 
-_OUTCOME: Final = SearchAttributeKey.for_keyword(OUTCOME_ATTRIBUTE)
 # A day less than clients let a run live: it then ends by the name of its trouble, with its accounts stored.
 _AT_MOST: Final = timedelta(days=6)
 
 
 class Parking:
-    """The asks of one run that wait for somebody to act. `tell` shows the run's story anew."""
+    """The asks of one run that wait for somebody to act. `tell` shows the run's story anew; `parent` is told too."""
 
-    def __init__(self, tell: Callable[[], None]) -> None:
+    def __init__(self, tell: Callable[[], None], parent: str = "") -> None:
         self._tell = tell
+        self._parent = parent
+        self._telling: set[asyncio.Task[None]] = set()
         self._reasons: dict[str, ErrorInfo] = {}
         self._since: dict[str, datetime] = {}
         self._shown: ErrorInfo | None = None
@@ -48,6 +50,14 @@ class Parking:
                 timeout_summary=f"parked: {reason.type}",
             )
 
+    def note(self, who: str, reason: ErrorInfo | None) -> None:
+        """A child run waits, or goes on when `reason` is None."""
+        if reason is None:
+            self._reasons.pop(who, None)
+        else:
+            self._reasons[who] = reason
+        self._show()
+
     def leave(self, who: str) -> None:
         """The ask called `who` is over, or has got through."""
         self._since.pop(who, None)
@@ -65,7 +75,19 @@ class Parking:
         if reason == self._shown:
             return
         self._shown = reason
-        parked = _OUTCOME.value_set(Outcome.PARKED.value) if reason else _OUTCOME.value_unset()
+        parked = OUTCOME.value_set(Outcome.PARKED.value) if reason else OUTCOME.value_unset()
         workflow.upsert_search_attributes([parked])
         workflow.upsert_memo({PARKED_MEMO: reason})
         self._tell()
+        if self._parent:
+            task = asyncio.create_task(self._tell_parent(reason))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_parent(self, reason: ErrorInfo | None) -> None:
+        told = reason.model_dump() if reason else {}
+        news = ChildParked(run_id=workflow.info().workflow_id, **told)
+        try:
+            await workflow.get_external_workflow_handle(self._parent).signal(CHILD_PARKED_SIGNAL, news)
+        except FailureError:
+            workflow.logger.info("the parent has ended, and could not be told that this run waits")

@@ -1,11 +1,11 @@
-"""What every pattern's workflow has: one run, and what people may tell it while it goes on."""
+"""What every pattern's workflow has: one run, and what people, and runs that belong to it, may tell it."""
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from engross.contracts import BudgetRaise, BudgetState, RunRequest
-    from engross.names import BUDGET_QUERY, RAISE_BUDGET_UPDATE, RESUME_SIGNAL
+    from engross.contracts import BudgetRaise, BudgetState, ChildParked, RunBudget, RunRequest
+    from engross.names import BUDGET_QUERY, CHILD_PARKED_SIGNAL, NEW_BUDGET_SIGNAL, RAISE_BUDGET_UPDATE, RESUME_SIGNAL
     from workflows.run import Run
 
 
@@ -19,6 +19,14 @@ class Pattern:
     @workflow.signal(name=RESUME_SIGNAL, description="Try again now what waits for a key, credit or a budget.")
     def _resume(self) -> None:
         self._run.wake()
+
+    @workflow.signal(name=CHILD_PARKED_SIGNAL, description="A child run tells that it waits, or goes on.")
+    def _child_parked(self, news: ChildParked) -> None:
+        self._run.child_parked(news)
+
+    @workflow.signal(name=NEW_BUDGET_SIGNAL, description="The run that this one is a part of may spend more.")
+    def _new_budget(self, budget: RunBudget) -> None:
+        self._run.new_budget(budget)
 
     @workflow.update(
         name=RAISE_BUDGET_UPDATE,

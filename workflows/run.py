@@ -1,37 +1,57 @@
-"""One run over one document: asks, climbs the repair ladder, keeps the accounts, and records how it ended."""
+"""One run over one document: asks, climbs the repair ladder, keeps accounts and ledger, and records how it ended."""
 
-import asyncio
+import math
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from engross.contracts import (
     BlobRef,
     BudgetRaise,
     BudgetState,
+    ChildParked,
     ErrorInfo,
+    Given,
+    Inherited,
+    LedgerEntry,
     Outcome,
     Prepared,
     Reply,
     ReplyStatus,
+    RunBudget,
     RunRequest,
     RunResult,
     StepPlan,
     StoreRequest,
     TextRef,
 )
-from engross.names import JOB_ATTRIBUTE, OUTCOME_ATTRIBUTE, TENANT_ATTRIBUTE
-from workflows import failures, steps, story
-from workflows.accounts import Accounts
+from workflows import failures, story
+from workflows.accounts import Accounts, Ending
+from workflows.children import Children
 from workflows.ladder import Host, Ladder, Question
-from workflows.parking import Parking
+from workflows.place import OwnWorkflow, Place
+from workflows.window import to_its_end
 
-_JOB = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
-_TENANT = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
-_OUTCOME = SearchAttributeKey.for_keyword(OUTCOME_ATTRIBUTE)
+
+@dataclass(frozen=True)
+class Answer:
+    """A checked answer: where it is, its size in tokens, what its step tells, and whether it took a second try."""
+
+    ref: BlobRef
+    tokens: int
+    told: dict[str, float | str]
+    is_repaired: bool
+
+    def number(self, name: str) -> float | None:
+        """The number told as `name`; None when there is none."""
+        try:
+            value = float(self.told[name])
+        except (KeyError, ValueError):
+            return None
+        return value if math.isfinite(value) else None
 
 
 class Run:
@@ -41,15 +61,18 @@ class Run:
     `needs_approval`; every other named failure is recorded, then fails the workflow with its own type.
     """
 
-    def __init__(self, request: RunRequest | None, pattern: str) -> None:
+    def __init__(self, request: RunRequest | None, pattern: str, place: Place | None = None) -> None:
         # Started by hand without input, or with null.
-        self._request = request = request or RunRequest()
+        self.request = request = request or RunRequest()
         self._pattern = pattern
-        self._label = f"{request.job} of {request.tenant}"
+        self._place = place or OwnWorkflow(request)
         self._prepared: Prepared | None = None
         self._answer: BlobRef | None = None
-        self._accounts = Accounts()
-        self._parking = Parking(self._tell)
+        self.ledger: list[LedgerEntry] = []
+        self.ledger_parts: list[BlobRef] = []
+        self.accounts = Accounts(self._place.account, request.inherited)
+        self._parking = self._place.parking(self._tell)
+        self.children = Children(request.tenant, forget=self._parking.forget)
         self._result: RunResult | None = None
 
     @property
@@ -59,72 +82,146 @@ class Run:
             raise LookupError("the run has not ended")
         return self._result
 
+    @property
+    def prepared(self) -> Prepared:
+        """What `prepare` gave."""
+        if self._prepared is None:
+            raise LookupError("the run is not prepared")
+        return self._prepared
+
+    @property
+    def run_id(self) -> str:
+        return self._place.run_id
+
     # --- steps ------------------------------------------------------------------------------------------------------
 
     async def prepare(self) -> Prepared:
         """Resolves the plan, takes the document in and extracts its text."""
-        self._prepared = prepared = await steps.prepare(self._request, summary=f"read the document for {self._label}")
+        summary = f"read the document for {self.request.job} of {self.request.tenant}"
+        self._prepared = prepared = await self._place.prepare(self.request, summary)
         if prepared.plan.pattern != self._pattern:
             raise failures.named(
                 "InvalidRequest",
-                f"job {self._request.job!r} runs as workflow type {prepared.plan.pattern}, not {self._pattern}",
+                f"job {self.request.job!r} runs as workflow type {prepared.plan.pattern}, not {self._pattern}",
             )
-        self._accounts.cap(prepared.plan.budget_usd)
+        self.accounts.cap(prepared.plan.budget_usd)
         self._tell()
         return prepared
 
-    async def ask(self, step: StepPlan, text: TextRef, previous: BlobRef | None = None) -> BlobRef:
-        """One checked answer of `step`: the model's, or what the repair ladder made of it."""
-        question = Question(job=self._request.job, step=step, text=text, previous=previous, cache=self._request.cache)
-        host = Host(note=self._note, budget=self._accounts.budget, parking=self._parking)
-        reply = await Ladder(question, host).climb()
+    async def ask(
+        self,
+        step: StepPlan,
+        text: TextRef,
+        previous: BlobRef | None = None,
+        *,
+        given: tuple[Given, ...] = (),
+        reads_text: bool = True,
+        sources: tuple[int, ...] = (),
+        label: str = "",
+    ) -> Answer:
+        """One checked answer of `step`: the model's, or what the repair ladder made of it; see `Question`.
+
+        Raises what the ladder raises, and the failure that a reply without an answer stands for.
+        """
+        question = Question(
+            job=self.request.job,
+            step=step,
+            text=text,
+            previous=previous,
+            given=given,
+            reads_text=reads_text,
+            sources=sources,
+            label=label,
+            cache=self.request.cache,
+            scope=self._place.scope,
+        )
+        ladder = Ladder(question, Host(note=self._note, budget=self.accounts.budget, parking=self._parking))
+        reply = await ladder.climb()
         if reply.status is not ReplyStatus.VALID or reply.answer is None:
             raise failures.of_reply(reply)
-        return reply.answer
+        return Answer(reply.answer, reply.answer_tokens, reply.told, ladder.repairs > 0)
 
-    async def store(self, answer: BlobRef | None) -> None:
-        """Stores the official copy."""
+    async def try_to_ask(self, step: StepPlan, text: TextRef, **how: Any) -> Answer | ErrorInfo:
+        """As `ask`, where a failure isn't the run's end: gives its name."""
+        try:
+            return await self.ask(step, text, **how)
+        except (ActivityError, ApplicationError) as error:
+            return failures.caught(error)
+
+    def enter(self, *entries: LedgerEntry) -> None:
+        """Names the final state of parts of the run."""
+        self.ledger += entries
+        self._tell()
+
+    async def store(
+        self, answer: BlobRef | None, *, missing: tuple[str, ...] = (), flags: tuple[str, ...] = ()
+    ) -> None:
+        """Stores the official copy; with `missing` parts it is a partial one."""
         if answer is None:
             raise LookupError("no step gave an answer")
         self._answer = answer
-        await self._record(Outcome.DONE)
+        await self._record(Ending(Outcome.PARTIAL if missing else Outcome.DONE, answer, None, missing, flags))
+
+    def propose(self, answer: BlobRef | None) -> None:
+        """What a person gets to see when the run ends without an official copy."""
+        self._answer = answer
+
+    def heritage(self) -> Inherited:
+        """What a child run shares with this one."""
+        scope = self._place.scope or self._place.attempt
+        return Inherited(parent=self.run_id, budget=self.accounts.budget(), scope=scope)
 
     def _note(self, reply: Reply, is_repair: bool) -> None:
-        self._accounts.note(reply, is_repair=is_repair)
+        self.accounts.note(reply, is_repair=is_repair)
         self._tell()
 
     def _tell(self, outcome: Outcome | None = None) -> None:
-        told = story.details(self._prepared, self._accounts, self._parking.reason, outcome)
-        workflow.set_current_details(told)
+        told = story.details(self._prepared, self.accounts, self.ledger, self._parking.reason, outcome)
+        self._place.show(told)
 
-    # --- what people may tell it ------------------------------------------------------------------------------------
+    # --- what it may be told ----------------------------------------------------------------------------------------
 
     def wake(self) -> None:
         """Tries again now what waits."""
         self._parking.wake()
+        self.children.wake()
+
+    def child_parked(self, news: ChildParked) -> None:
+        """A child run waits, so this one does."""
+        reason = ErrorInfo(type=news.type, message=news.message) if news.type else None
+        if news.run_id in self.children:
+            self._parking.note(news.run_id, reason)
 
     def raise_budget(self, more: BudgetRaise) -> BudgetState:
         """Lets this run spend more, and tries again."""
-        self._accounts.lift(more.by_usd)
+        self.accounts.lift(more.by_usd)
         workflow.logger.info("budget raised", extra={"by_usd": str(more.by_usd), "by": more.by})
-        self.wake()
+        self._spread_budget()
         return self.budget_state()
+
+    def new_budget(self, budget: RunBudget) -> None:
+        """The run that this one is a part of may spend so much."""
+        self.accounts.lend(budget)
+        self._spread_budget()
+
+    def _spread_budget(self) -> None:
+        budget = self.accounts.budget()
+        if budget:
+            self.children.lend(budget)
+        self._parking.wake()
 
     def budget_state(self) -> BudgetState:
         """What this run may spend, and has spent."""
         reason = self._parking.reason
-        return self._accounts.state(reason.message if reason else "")
+        return self.accounts.state(reason.message if reason else "")
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        complaint = self._request.complaint()
+        complaint = self.request.complaint()
         if complaint:
             raise failures.named("InvalidRequest", complaint)
-        if workflow.info().typed_search_attributes.get(_JOB) is None:  # started by hand
-            workflow.upsert_search_attributes(
-                [_JOB.value_set(self._request.job), _TENANT.value_set(self._request.tenant)]
-            )
+        self._place.introduce(self.request)
         return self
 
     async def __aexit__(
@@ -133,34 +230,32 @@ class Run:
         if error is None:
             return False
         if is_cancelled_exception(error):
-            await self._record(Outcome.CANCELLED, ErrorInfo(type="Cancelled", message="cancelled by request"))
+            await self._record(Ending(Outcome.CANCELLED, self._answer, failures.CANCELLED))
             return False
         info = failures.describe(error)
         if info is None:
             return False
         if info.type in failures.FOR_A_PERSON:
-            await self._record(Outcome.NEEDS_APPROVAL, info)
+            await self._record(Ending(Outcome.NEEDS_APPROVAL, self._answer, info))
             return True
-        result = await self._record(Outcome.FAILED, info)
+        result = await self._record(Ending(Outcome.FAILED, self._answer, info))
         raise ApplicationError(info.message, result, type=info.type, non_retryable=True) from None
 
-    async def _record(self, outcome: Outcome, error: ErrorInfo | None = None) -> RunResult:
-        info = workflow.info()
-        result = self._accounts.result(self._request, outcome, self._answer, error)
+    async def _record(self, ending: Ending) -> RunResult:
+        result = self.accounts.result(self.run_id, self.request, ending)
         request = StoreRequest(
             result=result,
-            started_at=info.start_time.isoformat(),
-            document_name=self._request.document.label,
+            started_at=self._place.started_at.isoformat(),
+            document_name=self.request.document.label,
             document=self._prepared.document if self._prepared else None,
-            attempt=info.run_id,
-            spent=self._accounts.spent(),
+            attempt=self._place.attempt,
+            spent=self.accounts.spent(),
+            ledger=tuple(self.ledger),
+            ledger_parts=tuple(self.ledger_parts),
         )
-        storing = asyncio.ensure_future(steps.store_answer(request, summary=f"store: {outcome.value}"))
-        try:
-            await asyncio.shield(storing)
-        except asyncio.CancelledError:
-            await storing  # too late to cancel: what is being stored was paid for
+        here = self._prepared is not None and self._prepared.plan.stores_here
+        await to_its_end(self._place.store(request, here=here))  # what is being stored was paid for
         self._result = result
-        workflow.upsert_search_attributes([_OUTCOME.value_set(outcome.value)])
-        self._tell(outcome)
+        self._place.show_end(ending.outcome)
+        self._tell(ending.outcome)
         return result

@@ -1,11 +1,12 @@
 """A run told in Markdown for the Web UI: what was read, what was asked, what it cost. Never document text."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from engross.contracts import ErrorInfo, Outcome, Prepared, Problem, Reply, ReplySource
+from engross.contracts import BatchProgress, ErrorInfo, LedgerEntry, Outcome, Prepared, Problem, Reply, ReplySource
 from workflows.accounts import Accounts
 
 _HOW: Final = {
@@ -14,10 +15,18 @@ _HOW: Final = {
     ReplySource.CACHED: "kept reply of",
 }
 
+# Of hundreds of replies, the last ones.
+_SHOWN: Final = 20
 _AMOUNT: Final = re.compile(r"\$\d+(?:\.\d+)?")  # see `money`
 
 
-def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | None, outcome: Outcome | None) -> str:
+def details(
+    prepared: Prepared | None,
+    accounts: Accounts,
+    ledger: Sequence[LedgerEntry],
+    parked: ErrorInfo | None,
+    outcome: Outcome | None,
+) -> str:
     """The current details of a run. Lists rather than tables: the Web UI sets tables without space between columns."""
     lines = []
     if prepared:
@@ -31,7 +40,11 @@ def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | N
             f" {text.characters:,} characters{', ' if text.flags else ''}{', '.join(text.flags)}"
         )
         lines.append("")
-    lines += [_line(number, reply) for number, reply in enumerate(accounts.replies, 1)]
+    replies = list(enumerate(accounts.replies, 1))
+    if len(replies) > _SHOWN:
+        lines.append(f"{len(replies) - _SHOWN} replies before these\n")
+    lines += [_line(number, reply) for number, reply in replies[-_SHOWN:]]
+    lines += _ledger(ledger)
     budget = accounts.budget()
     if budget:
         lines += ["", f"Budget: {money(accounts.cost_usd)} of {money(budget.limit_usd)} spent"]
@@ -41,6 +54,38 @@ def details(prepared: Prepared | None, accounts: Accounts, parked: ErrorInfo | N
     if outcome:
         lines += ["", f"Outcome: **{outcome.value}**"]
     return "\n".join(lines)
+
+
+def batch_details(progress: BatchProgress) -> str:
+    """The current details of a batch."""
+    counts = progress.counts
+    ended = {name: getattr(counts, name) for name in (*(outcome.value for outcome in Outcome), "duplicate")}
+    told = ", ".join(f"{count:,} {name}" for name, count in ended.items() if count) or "none yet"
+    unpriced = f", {counts.unpriced:,} without a known price" if counts.unpriced else ""
+    lines = [
+        f"**{progress.job}**: {progress.ended:,} of {progress.total:,} documents have ended: {told}",
+        "",
+        f"{counts.calls:,} calls, {counts.cached:,} kept replies, {money(counts.cost_usd)}{unpriced}",
+        "",
+        f"{progress.per_minute:,.0f} documents a minute, {progress.at_once} in flight at most",
+    ]
+    return "\n".join([*lines, "", "**Paused**"] if progress.is_paused else lines)
+
+
+def _ledger(ledger: Sequence[LedgerEntry]) -> list[str]:
+    """How many parts ended in which way, and those without an answer one by one."""
+    if not ledger:
+        return []
+    states = Counter(entry.state.value for entry in ledger)
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    missing = [entry for entry in ledger if not entry.has_answer]
+    lines = ["", f"Ledger of {len(ledger)} parts: {told}"]
+    lines += [f"- {entry.name}: **{entry.state.value}** ({entry.error})" for entry in missing[:_SHOWN]]
+    scored = [entry for entry in ledger if entry.score is not None]
+    return lines + [
+        f"- {entry.name}: {entry.label or 'score'} {entry.score:.2f}{', the best' if entry.is_best else ''}"
+        for entry in scored
+    ]
 
 
 def _line(number: int, reply: Reply) -> str:

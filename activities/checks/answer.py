@@ -2,11 +2,13 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from activities.checks import sources
 from engross.contracts import Problem
 
 MAX_BYTES: Final = 8_000_000
@@ -29,15 +31,21 @@ class _Unacceptable(ValueError):
     """JSON that parsers accept and nobody should."""
 
 
-def check_answer(output: type[BaseModel], text: str) -> Checked:
-    """Whether `text` is strict JSON that satisfies `output` and all its validators."""
+def check_answer(output: type[BaseModel], text: str, allowed: Sequence[int] = ()) -> Checked:
+    """Whether `text` is strict JSON that satisfies `output` and all its validators.
+
+    `allowed` are the chunks that it may cite as sources; when there is one only, code cites it.
+    """
     try:
-        read_json(text)
+        raw = read_json(text)
     except ValueError as error:
         return Checked(None, (Problem(field="", code=NOT_JSON),), (f"The answer is not valid JSON: {error}",))
     try:
-        value = output.model_validate_json(text)
-        return Checked(value.model_dump_json().encode())
+        citing = bool(allowed) and sources.cites(output)
+        if citing and len(allowed) == 1:
+            text = json.dumps(sources.fill(output, raw, allowed[0]), ensure_ascii=False)
+        checked = output.model_validate_json(text).model_dump_json().encode()
+        return _sourced(checked, allowed) if citing else Checked(checked)
     except ValidationError as error:
         return _explain(output, error)
     except Exception as error:  # noqa: BLE001 - validators are the user's code; a crash there is an answer that fails
@@ -45,6 +53,13 @@ def check_answer(output: type[BaseModel], text: str) -> Checked:
         return Checked(
             None, (Problem(field="", code=code),), ("A validator of the schema could not judge the answer.",)
         )
+
+
+def _sourced(answer: bytes, allowed: Sequence[int]) -> Checked:
+    problems = tuple(sources.unknown(json.loads(answer), allowed))
+    if not problems:
+        return Checked(answer)
+    return Checked(None, problems, tuple(sources.message(problem, allowed) for problem in problems))
 
 
 def read_json(text: str) -> Any:

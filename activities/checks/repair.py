@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.checks.answer import check_answer, read_json
 from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.checks.fixes import mend
+from activities.checks.told import told_by
 from activities.ports import Blobs, Parsers
 from engross.catalog import Catalog
 from engross.contracts import BlobRef, Problem, RepairRequest, Reply, ReplyStatus
@@ -36,9 +37,12 @@ class Repairs:
         if mended is None:
             return _free(request.reply, draft=ref, problems=problems)
         text = json.dumps(mend(output, json.loads(mended)), ensure_ascii=False)
-        checked = check_answer(output, text)
+        checked = check_answer(output, text, request.sources)
         if checked.value is not None:
-            return _free(request.reply, answer=await self._blobs.put(ref.tenant, checked.value, "application/json"))
+            answer = await self._blobs.put(ref.tenant, checked.value, "application/json")
+            mended_reply = _free(request.reply, answer=answer)
+            told = {"told": told_by(checked.value, request.step.tells), "answer_tokens": len(checked.value) // 3}
+            return mended_reply.model_copy(update=told)
         left = Draft(text=text, messages=checked.messages).to_bytes()
         draft_left = await self._blobs.put(ref.tenant, left, "application/json")
         return _free(request.reply, draft=draft_left, problems=checked.problems)

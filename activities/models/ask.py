@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import structlog
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from temporalio import activity
 
 from activities.checks.answer import Checked, check_answer
+from activities.checks.told import told_by
 from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.documents.canonical import CanonicalText
 from activities.guards.budgets import Budget
@@ -22,6 +23,7 @@ from activities.models.prices import same_model
 from activities.models.prompts import Prompt, build_prompt
 from activities.models.providers import ModelCall, Provider
 from activities.models.replies import RawReply
+from activities.models.tokens import count_tokens
 from activities.ports import Blobs
 from engross.catalog import Catalog
 from engross.contracts import AskRequest, BlobRef, Problem, Reply, ReplySource, ReplyStatus, Usage
@@ -36,6 +38,8 @@ class _Judged:
     answer: BlobRef | None = None
     draft: BlobRef | None = None
     problems: tuple[Problem, ...] = ()
+    answer_tokens: int = 0
+    told: dict[str, float | str] = field(default_factory=dict)
 
 
 class Models:
@@ -82,7 +86,7 @@ class Models:
             return raw
 
         def is_answer(raw: RawReply) -> bool:
-            return raw.status is None and check_answer(output, raw.text).value is not None
+            return raw.status is None and check_answer(output, raw.text, request.sources).value is not None
 
         started = time.monotonic()
         try:
@@ -94,7 +98,7 @@ class Models:
             budgets, cost = self._preflight.budgets(request), self._cost(request, paid.raw)
             nearly_spent.extend(await self._guarded.pay(budgets, caller.holder, cost))
         seconds = time.monotonic() - started
-        judged = await self._judge(paid.raw, output, request.text.tenant)
+        judged = await self._judge(request, paid.raw, output)
         reply = self._reply(request, paid, judged, seconds, nearly_spent)
         _account(request, reply, seconds)
         return reply
@@ -123,22 +127,33 @@ class Models:
 
     async def _prompt(self, request: AskRequest) -> Prompt:
         instructions = (await self._blobs.get(request.step.prompt)).decode()
-        document = CanonicalText.model_validate_json(await self._blobs.get(request.text)).text
+        document = await self._document(request)
+        given = [(each.label, (await self._blobs.get(each.answer)).decode()) for each in request.given]
         previous = (await self._blobs.get(request.previous)).decode() if request.previous else None
         if request.draft is None:
-            return build_prompt(instructions, document, previous=previous)
+            return build_prompt(instructions, document, given=given, previous=previous)
         draft = Draft.model_validate_json(await self._blobs.get(request.draft))
-        return build_prompt(
-            instructions, document, previous=previous, reply=draft.text, problems="\n".join(draft.messages)
-        )
+        problems = "\n".join(draft.messages)
+        return build_prompt(instructions, document, given=given, previous=previous, reply=draft.text, problems=problems)
 
-    async def _judge(self, raw: RawReply, output: type[BaseModel], tenant: str) -> _Judged:
+    async def _document(self, request: AskRequest) -> str | None:
+        if not request.reads_text:
+            return None
+        return CanonicalText.model_validate_json(await self._blobs.get(request.text)).text
+
+    async def _judge(self, request: AskRequest, raw: RawReply, output: type[BaseModel]) -> _Judged:
+        tenant = request.text.tenant
         if raw.status is not None and raw.status is not ReplyStatus.INVALID:
             return _Judged(raw.status)
-        checked = _one_answer_only() if raw.status else check_answer(output, raw.text)
+        checked = _one_answer_only() if raw.status else check_answer(output, raw.text, request.sources)
         if checked.value is not None:
             answer = await self._blobs.put(tenant, checked.value, "application/json")
-            return _Judged(ReplyStatus.VALID, answer=answer)
+            return _Judged(
+                ReplyStatus.VALID,
+                answer=answer,
+                answer_tokens=count_tokens(checked.value.decode()),
+                told=told_by(checked.value, request.step.tells),
+            )
         draft = Draft(text=raw.text, messages=checked.messages)
         ref = await self._blobs.put(tenant, draft.to_bytes(), "application/json")
         return _Judged(ReplyStatus.INVALID, draft=ref, problems=checked.problems)
@@ -164,13 +179,15 @@ class Models:
             maybe_billed=paid.maybe_billed,
             asked=request.model,
             notices=_notices(request, raw, nearly_spent),
+            answer_tokens=judged.answer_tokens,
+            told=judged.told,
         )
 
 
 def _caller(request: AskRequest) -> Caller:
     info = activity.info()
     return Caller(
-        run=str(info.workflow_run_id),
+        run=request.scope or str(info.workflow_run_id),
         holder=f"{info.workflow_run_id}/{info.activity_id}",
         attempt=request.tried + info.attempt,
     )

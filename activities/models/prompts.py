@@ -1,6 +1,7 @@
 """Puts a request together. Everything that isn't ours stands between fences that it cannot close."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,19 +27,23 @@ class Prompt:
 
 def build_prompt(
     instructions: str,
-    document: str,
+    document: str | None,
     *,
+    given: Sequence[tuple[str, str]] = (),
     previous: str | None = None,
     reply: str | None = None,
     problems: str | None = None,
 ) -> Prompt:
-    """`previous` is the checked answer of the step before; `reply` and `problems` make the call a re-ask.
+    """`given` are answers to read, each with what it is; `document` None leaves only these.
+
+    `previous` is the checked answer of the step before; `reply` and `problems` make the call a re-ask.
 
     The fence is random in every call, so no document can contain it. Nothing is ever run as a template: `{{ x }}` in a
     document stays literal.
     """
     fence = secrets.token_hex(8)
-    parts = [_fenced("document", fence, document)]
+    parts = [] if document is None else [_fenced("document", fence, document)]
+    parts += [f"{label}:\n{_fenced('answer', fence, answer)}" for label, answer in given]
     if previous is not None:
         parts += ["The step before answered:", _fenced("previous", fence, previous)]
     if reply is not None:

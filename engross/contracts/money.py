@@ -19,6 +19,14 @@ class RunBudget(Contract):
     limit_usd: Decimal
 
 
+class ChildParked(Contract):
+    """Input of the signal `child_parked`: why the child run `run_id` waits for somebody; empty when it goes on."""
+
+    run_id: str
+    type: str = ""
+    message: str = ""
+
+
 class BudgetRaise(Contract):
     """Input of the update `raise_budget`: so many US dollars more for this run; `by` says who decided it."""
 

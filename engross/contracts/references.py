@@ -33,10 +33,14 @@ class TextRef(BlobRef):
 
 
 class DocumentSource(Contract):
-    """Where a document is: `blob:<sha256>` (uploaded by a client) or `file:///...`. `name` is for people only."""
+    """Where a document is: `blob:<sha256>` (uploaded by a client) or `file:///...`. `name` is for people only.
+
+    `media_type` "text/plain" says that it needs no parser and is small.
+    """
 
     uri: str = ""
     name: str = ""
+    media_type: str = ""
 
     @property
     def label(self) -> str:

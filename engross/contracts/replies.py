@@ -3,9 +3,11 @@
 from decimal import Decimal
 from enum import StrEnum
 
+from pydantic import Field
+
 from engross.contracts.money import RunBudget
+from engross.contracts.plans import ModelRef, StepPlan
 from engross.contracts.references import BlobRef, Contract, TextRef
-from engross.contracts.runs import ModelRef, StepPlan
 
 
 class Usage(Contract):
@@ -59,7 +61,8 @@ class Reply(Contract):
     A cached reply costs nothing: its calls, usage and cost are 0. `maybe_billed` counts earlier attempts that vanished.
     `answer` is the checked value as JSON when `VALID`; `draft` what the model wrote when `INVALID`, with the messages
     that a repair needs. `cost_usd` is None when the price is unknown: never counted as zero.
-    `notices` are for operators: a budget that is nearly spent, a model other than the one asked.
+    `notices` are for operators: a budget that is nearly spent, a model other than the one asked. `answer_tokens` is the
+    size of the answer, in tokens of o200k_base; `told` what the step's `tells` ask for.
     """
 
     status: ReplyStatus
@@ -78,13 +81,24 @@ class Reply(Contract):
     maybe_billed: int = 0
     asked: ModelRef | None = None
     notices: tuple[str, ...] = ()
+    answer_tokens: int = 0
+    told: dict[str, float | str] = Field(default_factory=dict)
+
+
+class Given(Contract):
+    """An answer that a step reads beside the document or instead of it; `label` says to the model what it is."""
+
+    label: str
+    answer: BlobRef
 
 
 class AskRequest(Contract):
     """Input of `ask_model`. `previous` is the answer of the step before; `draft` turns the call into a re-ask.
 
-    `budget` is what the run may spend, raises included. `tried` counts the calls for this very request that failed in
-    earlier steps, before limits or a circuit made the run wait.
+    `given` are more answers that the model reads; without `reads_text` it reads only these. `sources` are the numbers
+    of the chunks that an answer may cite. `budget` is what the run may spend, raises included. `tried` counts the calls
+    for this very request that failed in earlier steps, before limits or a circuit made the run wait. `scope` names the
+    run whose replies are found again, where that isn't the workflow itself.
     """
 
     job: str
@@ -96,11 +110,16 @@ class AskRequest(Contract):
     cache: bool = True
     budget: RunBudget | None = None
     tried: int = 0
+    given: tuple[Given, ...] = ()
+    reads_text: bool = True
+    sources: tuple[int, ...] = ()
+    scope: str = ""
 
 
 class RepairRequest(Contract):
-    """Input of `repair_answer`: an invalid reply, to be fixed by code alone."""
+    """Input of `repair_answer`: an invalid reply, to be fixed by code alone. `sources` as in `AskRequest`."""
 
     job: str
     step: StepPlan
     reply: Reply
+    sources: tuple[int, ...] = ()

@@ -3,14 +3,19 @@
 from decimal import Decimal
 from enum import StrEnum
 
+from engross.contracts.ledger import LedgerEntry
 from engross.contracts.references import BlobRef, Contract
 from engross.contracts.replies import Problem, ReplySource, ReplyStatus, Usage
 
 
 class Outcome(StrEnum):
-    """How a run ended; or, `PARKED`, that it waits for somebody to act and then goes on by itself."""
+    """How a run ended; or, `PARKED`, that it waits for somebody to act and then goes on by itself.
+
+    `PARTIAL` is an answer that a job allows although parts of the document, or perspectives on it, are missing.
+    """
 
     DONE = "done"
+    PARTIAL = "partial"
     FAILED = "failed"
     CANCELLED = "cancelled"
     NEEDS_APPROVAL = "needs_approval"
@@ -25,7 +30,10 @@ class ErrorInfo(Contract):
 
 
 class RunResult(Contract):
-    """The result of a run as Temporal carries it; the answer itself is a reference."""
+    """The result of a run as Temporal carries it; the answer itself is a reference.
+
+    `missing` says what a partial answer lacks, `flags` what a reader should know of one that is complete.
+    """
 
     run_id: str
     job: str
@@ -42,10 +50,15 @@ class RunResult(Contract):
     problems: tuple[Problem, ...] = ()
     cached: int = 0
     maybe_billed: int = 0
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 class Spent(Contract):
-    """One reply in the accounts: what was asked of which model (`openai:gpt-4.1-mini`), and what it cost."""
+    """Replies of one kind in the accounts: what was asked of which model (`openai:gpt-4.1-mini`), and what it cost.
+
+    `replies` is how many there are; all else are their sums.
+    """
 
     step: str
     model: str
@@ -55,13 +68,15 @@ class Spent(Contract):
     usage: Usage
     cost_usd: Decimal | None
     maybe_billed: int = 0
+    replies: int = 1
 
 
 class StoreRequest(Contract):
     """Input of `store_answer`. `started_at` (UTC, ISO 8601) tells a newer run of the same id from an older.
 
-    `attempt` is Temporal's own id of this run; `spent` has every reply that a model gave, in order, for the accounts:
-    money that was spent stays spent when a later run of the same id replaces the row.
+    `attempt` is Temporal's own id of this run; `spent` has every reply that a model gave, for the accounts: money that
+    was spent stays spent when a later run of the same id replaces the row. The ledger is that of `ledger_parts`, in
+    order, and then `ledger`.
     """
 
     result: RunResult
@@ -70,6 +85,8 @@ class StoreRequest(Contract):
     document: BlobRef | None = None
     attempt: str = ""
     spent: tuple[Spent, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
+    ledger_parts: tuple[BlobRef, ...] = ()
 
 
 class Stored(Contract):

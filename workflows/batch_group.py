@@ -1,0 +1,241 @@
+"""A part of a batch: some of its documents, each with steps, accounts and a row of its own, in one workflow."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.workflow import ParentClosePolicy
+
+with workflow.unsafe.imports_passed_through():
+    from engross.contracts import (
+        BatchCounts,
+        BatchRow,
+        ErrorInfo,
+        GroupProgress,
+        GroupRequest,
+        GroupRowsRequest,
+        GroupShare,
+        Inherited,
+        Outcome,
+        PreparedRow,
+        RowOutcome,
+        RunRequest,
+        RunResult,
+        StoreGroupRequest,
+        StoreRequest,
+    )
+    from engross.names import BATCH_GROUP, GROUP_PROGRESS_SIGNAL, GROUP_SHARE_SIGNAL
+    from workflows import failures, steps, tally
+    from workflows.chain import chain
+    from workflows.in_group import InGroup, MovesOut
+    from workflows.run import Run
+
+_INLINE: Final = "chain"
+# Rows are stored together, but none waits for long.
+_STORED_TOGETHER: Final = 10
+_EVERY: Final = timedelta(seconds=5)
+_DUPLICATE: Final = "duplicate"
+_CANCELLED: Final = ErrorInfo(type="Cancelled", message="cancelled by request")
+
+
+@workflow.defn(name=BATCH_GROUP, failure_exception_types=failures.OF_OUR_OWN)
+class BatchGroup:
+    """Chains run here, side by side. Documents of other patterns, and those that must wait, get runs of their own."""
+
+    @workflow.init
+    def __init__(self, request: GroupRequest) -> None:
+        self._request = request
+        self._share = request.at_once
+        self._running: set[asyncio.Task[None]] = set()
+        self._shelf: list[RowOutcome] = []  # ended, and not yet stored
+        self._counts = BatchCounts()
+        self._stored_at = self._told_at = workflow.now()
+
+    @workflow.signal(name=GROUP_SHARE_SIGNAL, description="How many documents may be in flight; 0 pauses.")
+    def _new_share(self, share: GroupShare) -> None:
+        self._share = share.at_once
+
+    @workflow.run
+    async def run(self, request: GroupRequest) -> GroupProgress:
+        rows = await self._prepared()
+        try:
+            while rows:
+                await workflow.wait_condition(lambda: len(self._running) < self._share)
+                self._start(rows.pop(0))
+            await workflow.wait_condition(lambda: not self._running)
+        except asyncio.CancelledError:
+            await self._stop(rows)
+            raise
+        await self._store()
+        return self._progress()
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    async def _prepared(self) -> list[PreparedRow]:
+        """The rows of the group, their documents read; when that can't be done each of them has failed."""
+        group = self._request
+        wanted = GroupRowsRequest(
+            batch_id=group.batch_id,
+            job=group.job,
+            tenant=group.tenant,
+            job_version=group.plan.job_version,
+            route=":".join(str(model) for step in group.plan.steps for model in step.route),
+            listing=group.listing,
+            first=group.first,
+            last=group.last,
+            reads=group.plan.pattern == _INLINE,
+        )
+        summary = f"read the documents of rows {group.first} to {group.last}"
+        try:
+            return list((await steps.prepare_group(wanted, summary=summary)).rows)
+        except FailureError as error:
+            info = None if is_cancelled_exception(error) else failures.describe(error)
+            if info is None:
+                raise
+            rows = [BatchRow(row=number) for number in range(group.first, group.last + 1)]
+            return [PreparedRow(row=row, run_id=f"{group.batch_id}-{row.row}", error=info) for row in rows]
+
+    def _start(self, row: PreparedRow) -> None:
+        task = asyncio.create_task(self._one(row))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _one(self, row: PreparedRow) -> None:
+        """One row to its outcome, whatever comes."""
+        try:
+            if row.row.duplicate_of is not None:
+                self._put(row, _DUPLICATE)
+            elif row.error or row.row.error:
+                self._put(row, Outcome.FAILED, row.error or row.row.error)
+            elif self._request.plan.pattern == _INLINE:
+                await self._run_here(row)
+            else:
+                await self._run_apart(row)
+        except failures.OF_OUR_OWN as error:
+            # A mistake of our own, met by one document: the others needn't suffer from it.
+            told = ErrorInfo(type="Unexpected", message=f"unexpected {type(error).__name__} in the workflow")
+            self._put(row, Outcome.FAILED, told)
+        await self._after_one()
+
+    async def _run_here(self, row: PreparedRow) -> None:
+        kept: list[StoreRequest] = []
+        place = InGroup(self._request, row, kept.append)
+        run = Run(self._run_request(row), _INLINE, place)
+        try:
+            async with run:
+                await chain(run)
+        except MovesOut as waiting:
+            inherited = Inherited(scope=place.scope, spent=run.accounts.spent())
+            await self._move_out(row, waiting.reason, inherited)
+        except (FailureError, asyncio.CancelledError):
+            if not kept:
+                raise
+        for stored in kept:
+            result = stored.result
+            self._put(row, result.outcome, result.error, stored)
+
+    async def _run_apart(self, row: PreparedRow) -> None:
+        """A run of its own for a pattern that takes many steps; it stores its outcome itself."""
+        try:
+            result: RunResult = await workflow.execute_child_workflow(
+                self._request.plan.pattern,
+                self._run_request(row),
+                id=self._own_id(row),
+                result_type=RunResult,
+                parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
+                search_attributes=workflow.info().typed_search_attributes,
+            )
+        except ChildWorkflowError as error:
+            if is_cancelled_exception(error):
+                self._put(row, Outcome.CANCELLED, _CANCELLED, apart=True)
+                return
+            info = failures.describe(error) or ErrorInfo(type="Unexpected", message="its run ended without a result")
+            self._put(row, Outcome.FAILED, info, result=failures.carried_result(error), apart=True)
+            return
+        self._put(row, result.outcome, result.error, result=result, apart=True)
+
+    async def _move_out(self, row: PreparedRow, reason: ErrorInfo, inherited: Inherited) -> None:
+        """The document goes on by itself, and this batch without it."""
+        request = self._run_request(row).model_copy(update={"inherited": inherited})
+        await workflow.start_child_workflow(
+            self._request.plan.pattern,
+            request,
+            id=self._own_id(row),
+            parent_close_policy=ParentClosePolicy.ABANDON,
+            search_attributes=workflow.info().typed_search_attributes,
+            static_summary=f"row {row.row.row} of {self._request.batch_id}",
+        )
+        self._put(row, Outcome.PARKED, reason, apart=True)
+
+    def _run_request(self, row: PreparedRow) -> RunRequest:
+        group = self._request
+        document = row.row.document
+        if row.document is not None:
+            document = document.model_copy(update={"uri": f"blob:{row.document.sha256}"})
+        return RunRequest(job=group.job, document=document, tenant=group.tenant, cache=group.cache)
+
+    def _own_id(self, row: PreparedRow) -> str:
+        return f"{self._request.batch_id}-{row.row.row}"
+
+    # --- outcomes ---------------------------------------------------------------------------------------------------
+
+    def _put(
+        self,
+        row: PreparedRow,
+        outcome: str,
+        error: ErrorInfo | None = None,
+        stored: StoreRequest | None = None,
+        *,
+        result: RunResult | None = None,
+        apart: bool = False,
+    ) -> None:
+        """Puts the outcome of a row on the shelf, and counts it."""
+        ended = RowOutcome(
+            row=row.row.row,
+            run_id=self._own_id(row) if apart else row.run_id,
+            name=row.row.document.label,
+            uri=row.row.document.uri,
+            outcome=outcome,
+            error=error,
+            run=stored,
+        )
+        self._shelf.append(ended)
+        self._counts += tally.counted(outcome, stored.result if stored else result)
+
+    async def _after_one(self) -> None:
+        """Stores what has gathered, and tells the batch, when it is time."""
+        now = workflow.now()
+        if len(self._shelf) >= _STORED_TOGETHER or now - self._stored_at >= _EVERY:
+            await self._store()
+        if now - self._told_at >= _EVERY:
+            self._told_at = now
+            await self._tell_batch()
+
+    async def _store(self) -> None:
+        rows, self._shelf, self._stored_at = tuple(self._shelf), [], workflow.now()
+        if rows:
+            request = StoreGroupRequest(batch_id=self._request.batch_id, tenant=self._request.tenant, rows=rows)
+            await steps.store_group.here(request, summary=f"store {len(rows)} rows")
+
+    async def _tell_batch(self) -> None:
+        try:
+            batch = workflow.get_external_workflow_handle(self._request.batch_id)
+            await batch.signal(GROUP_PROGRESS_SIGNAL, self._progress())
+        except FailureError:
+            workflow.logger.info("the batch has ended and could not be told")
+
+    def _progress(self) -> GroupProgress:
+        return GroupProgress(first=self._request.first, counts=self._counts)
+
+    async def _stop(self, rows: list[PreparedRow]) -> None:
+        """Cancelled: what is in flight ends as such, and so does what never began."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for row in rows:
+            self._put(row, Outcome.CANCELLED, _CANCELLED)
+        await self._store()
+        await self._tell_batch()

@@ -1,0 +1,94 @@
+"""Where a run runs: in a workflow of its own, or as one of many in a group of a batch."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+from engross.contracts import Outcome, Prepared, RunRequest, StoreRequest
+from engross.names import PLAIN_TEXT
+from workflows import steps
+from workflows.attributes import JOB, OUTCOME, TENANT
+from workflows.parking import Parking
+
+
+class Place(Protocol):
+    """What a run needs of where it runs.
+
+    `attempt` is this very execution, `account` the run through all its executions, on which its money is spent;
+    `scope` names whose replies it finds again, empty is this execution.
+    """
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def attempt(self) -> str: ...
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def started_at(self) -> datetime: ...
+
+    async def prepare(self, request: RunRequest, summary: str) -> Prepared: ...
+
+    async def store(self, request: StoreRequest, *, here: bool) -> None: ...
+
+    def parking(self, tell: Callable[[], None]) -> Parking: ...
+
+    def introduce(self, request: RunRequest) -> None: ...
+
+    def show(self, story: str) -> None: ...
+
+    def show_end(self, outcome: Outcome) -> None: ...
+
+
+class OwnWorkflow:
+    """A workflow of its own: found by its attributes, told in its details."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self._inherited = request.inherited
+        info = workflow.info()
+        self.run_id = info.workflow_id
+        self.attempt = info.run_id
+        self.account = info.first_execution_run_id
+        self.scope = self._inherited.scope if self._inherited else ""
+        self.started_at = info.start_time
+
+    async def prepare(self, request: RunRequest, summary: str) -> Prepared:
+        """Plain text is read where the workflow runs, which spares a trip; all else by the parsers."""
+        if request.document.media_type == PLAIN_TEXT:
+            try:
+                return await steps.prepare_plain.here(request, summary=summary)
+            except ActivityError as error:
+                is_other = isinstance(error.cause, ApplicationError) and error.cause.type == "UnsupportedFormat"
+                if is_cancelled_exception(error) or not is_other:
+                    raise
+        return await steps.prepare(request, summary=summary)
+
+    async def store(self, request: StoreRequest, *, here: bool) -> None:
+        summary = f"store: {request.result.outcome.value}"
+        if here:
+            await steps.store_answer.here(request, summary=summary)
+        else:
+            await steps.store_answer(request, summary=summary)
+
+    def parking(self, tell: Callable[[], None]) -> Parking:
+        return Parking(tell, parent=self._inherited.parent if self._inherited else "")
+
+    def introduce(self, request: RunRequest) -> None:
+        """Makes a run that was started by hand as easy to find as others."""
+        if workflow.info().typed_search_attributes.get(JOB) is None:
+            workflow.upsert_search_attributes([JOB.value_set(request.job), TENANT.value_set(request.tenant)])
+
+    def show(self, story: str) -> None:
+        workflow.set_current_details(story)
+
+    def show_end(self, outcome: Outcome) -> None:
+        workflow.upsert_search_attributes([OUTCOME.value_set(outcome.value)])

@@ -1,0 +1,65 @@
+"""The router pattern: a document is classified, and goes on as a run of the job that its label leads to."""
+
+from temporalio import workflow
+
+with workflow.unsafe.imports_passed_through():
+    from engross.contracts import LedgerEntry, Outcome, PartState, Route, RouterOptions, RunRequest, RunResult
+    from workflows import failures
+    from workflows.pattern import Pattern
+    from workflows.run import Answer, Run
+
+
+@workflow.defn(name="router", failure_exception_types=failures.OF_OUR_OWN)
+class Router(Pattern):
+    """Finds out what a document is before a job reads it."""
+
+    @workflow.run
+    async def run(self, request: RunRequest | None = None) -> RunResult:
+        async with self._run as run:
+            prepared = await run.prepare()
+            [classify] = prepared.plan.steps
+            label = await run.ask(classify, prepared.text)
+            route = choose(run, label)
+            routed = await follow(run, route)
+            await run.store(routed.answer, missing=routed.missing, flags=routed.flags)
+        return run.result
+
+
+def choose(run: Run, answer: Answer) -> Route:
+    """Where the label leads. Raises `UnknownLabel`, or `UnsureLabel` below the bar where there is no fallback."""
+    options = run.prepared.plan.options
+    if not isinstance(options, RouterOptions):
+        raise failures.named("InvalidRequest", f"job {run.request.job!r} has no options of a router")
+    label, confidence = str(answer.told.get("label", "")), float(answer.told.get("confidence", 0))
+    entry = LedgerEntry(name="classify", state=PartState.ANSWERED, label=label, score=confidence, answer=answer.ref)
+    run.enter(entry.model_copy(update={"state": PartState.REPAIRED}) if answer.is_repaired else entry)
+    run.propose(answer.ref)
+    if confidence < options.bar:
+        if options.fallback is None:
+            told = f"{label!r} at {confidence:.2f}, under the bar of {options.bar:.2f}; a person must say what it is"
+            raise failures.named("UnsureLabel", told)
+        return options.fallback
+    for route in options.routes:
+        if route.label == label:
+            return route
+    raise failures.named("UnknownLabel", f"no route has the label {label!r}; a person must say what it is")
+
+
+async def follow(run: Run, route: Route) -> RunResult:
+    """The result of the document's run of the job that `route` names. Raises its failure when it has no answer."""
+    document = run.request.document.model_copy(update={"uri": f"blob:{run.prepared.document.sha256}"})
+    request = RunRequest(
+        job=route.job,
+        tenant=run.request.tenant,
+        document=document,
+        cache=run.request.cache,
+        inherited=run.heritage(),
+    )
+    run_id = f"{run.run_id}-{route.job}"
+    result = await run.children.run(route.pattern, request, RunResult, job=route.job, run_id=run_id)
+    run.accounts.mention(result)
+    run.enter(LedgerEntry(name=route.job, state=PartState.ROUTED, run_id=run_id, answer=result.answer))
+    run.propose(result.answer)
+    if result.outcome is Outcome.NEEDS_APPROVAL and result.error:
+        raise failures.named(result.error.type, result.error.message)
+    return result

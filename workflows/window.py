@@ -1,0 +1,50 @@
+"""Many at once, with a bound, and work that a cancellation doesn't stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+async def in_window(items: Iterable[_Item], at_once: int, work: Callable[[_Item], Awaitable[_Result]]) -> list[_Result]:
+    """`work` over all `items`, `at_once` of them in flight; the results in the order of the items.
+
+    What one of them raises ends the others, and is raised when these have ended too.
+    """
+    waiting = list(items)
+    results: dict[int, _Result] = {}
+    numbered = iter(enumerate(waiting))
+
+    async def lane() -> None:
+        for number, item in numbered:
+            try:
+                results[number] = await work(item)
+            finally:
+                _stop_if_cancelled()
+
+    lanes = [asyncio.create_task(lane()) for _ in range(min(at_once, len(waiting)))]
+    try:
+        await asyncio.gather(*lanes)
+    finally:
+        for each in lanes:
+            each.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+    return [results[number] for number in range(len(waiting))]
+
+
+async def to_its_end(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """The result of `work`, which it is too late to cancel."""
+    task = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        return await task
+
+
+def _stop_if_cancelled() -> None:
+    # A child run that is cancelled still ends with a result, and so keeps the cancellation to itself.
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
