@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The second try is for networks whose certificates only the system knows.
 SYNC := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --compile-bytecode
 
-.PHONY: install demo up down test local-model local-model-test faults lint format clean local-model local-model-test
+.PHONY: install demo up down test bench local-model local-model-test faults lint format clean local-model local-model-test
 
 install: .venv/.ready
 
@@ -33,6 +33,10 @@ test: install lint
 # Every row of the fault table, in its long version: about half an hour.
 faults: install
 	FAULTS=long $(BIN)/pytest -n 2 --dist loadgroup --timeout 1500 -m fault --fault-table
+
+# Speed against the floor, on a stack of its own: about 5 minutes. BENCH="--scenario b --rounds 3" chooses.
+bench: install
+	@$(BIN)/python -m benchmarks --json .engross/benchmarks.json $(BENCH)
 
 # A small real model for `engross up --local-model`. The next `make install` with a new uv.lock takes it away again.
 local-model: install

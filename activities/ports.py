@@ -1,8 +1,10 @@
 """What activities need from outside. The composition root hands in the real things, tests hand in small fakes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from engross.contracts import BlobRef, StoreRequest
+from engross.contracts import BlobRef, LedgerEntry, StoreGroupRequest, StoreRequest
 
 
 class Blobs(Protocol):
@@ -38,7 +40,18 @@ class Parsers(Protocol):
     async def repair_json(self, text: str) -> str | None: ...
 
 
-class Results(Protocol):
-    """The result store: `answer` is the JSON of the official copy."""
+@dataclass(frozen=True)
+class RunReport:
+    """How a run ended, with what its references lead to: the JSON text of its answer, and its whole ledger."""
 
-    async def put(self, request: StoreRequest, answer: bytes | None) -> None: ...
+    request: StoreRequest
+    answer: bytes | None = None
+    ledger: Sequence[LedgerEntry] = ()
+
+
+class Results(Protocol):
+    """The result store: `answer` is the JSON of the official copy, `ledger` the whole of it."""
+
+    async def put(self, request: StoreRequest, answer: bytes | None, ledger: Sequence[LedgerEntry] = ...) -> None: ...
+
+    async def put_group(self, request: StoreGroupRequest, reports: Sequence[RunReport]) -> None: ...

@@ -2,8 +2,8 @@
 
 from temporalio import activity
 
-from activities.ports import Blobs, Results
-from engross.contracts import Stored, StoreRequest
+from activities.ports import Blobs, Results, RunReport
+from engross.contracts import Ledger, Stored, StoreRequest
 
 
 class Storing:
@@ -15,7 +15,19 @@ class Storing:
 
     @activity.defn
     async def store_answer(self, request: StoreRequest) -> Stored:
-        """Stores the row, with the answer when there is one."""
-        ref = request.result.answer
-        await self._results.put(request, await self._blobs.get(ref) if ref else None)
+        """Stores the row, with the answer and the ledger when there are any."""
+        report = await report_on(self._blobs, request)
+        await self._results.put(request, report.answer, report.ledger)
         return Stored()
+
+
+async def report_on(blobs: Blobs, request: StoreRequest) -> RunReport:
+    """What `request` tells and refers to.
+
+    Raises the `DocumentError` that says why a blob cannot be read, or `ServiceUnavailable`.
+    """
+    ref = request.result.answer
+    answer = await blobs.get(ref) if ref else None
+    parts = [Ledger.model_validate_json(await blobs.get(part)) for part in request.ledger_parts]
+    ledger = [entry for part in parts for entry in part.entries]
+    return RunReport(request, answer, (*ledger, *request.ledger))

@@ -23,8 +23,8 @@ from benchmarks.tables import scenario_tables
 from benchmarks.written import Measured, write
 from engross.errors import EngrossError
 from engross.settings import Settings
+from starters.batches import BatchClient
 from starters.cli.output import note
-from starters.client import Client
 from starters.connection import connect
 from starters.running import run
 from workers.local.stack import StackStatus
@@ -93,7 +93,7 @@ async def _measured(
 ) -> tuple[Machine, Measured]:
     stand_in, meter = StandIn(settings.standin_port), Meter(status.running)
     temporal = await connect(settings, status.endpoints)
-    async with raw_process(stand_in.url) as raw, await Client.connect(settings) as client:
+    async with raw_process(stand_in.url) as raw, await BatchClient.connect(settings) as client:
         machine = await at_rest(meter, temporal)
         bench = Bench(Competition(raw, client, temporal), stand_in, meter, itertools.count(seed), report)
         return machine, {scenario: await bench.measure(scenario, rounds) for scenario in scenarios}

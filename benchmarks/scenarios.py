@@ -13,10 +13,12 @@ from temporalio.client import Client as TemporalClient
 
 from benchmarks.documents import Page
 from benchmarks.loads import Load, NotMeasured, check_answers
-from benchmarks.raw import PAGE
+from benchmarks.raw import PAGE, REPORT
 from benchmarks.raw_process import RawProcess
 from engross.contracts import Outcome
-from starters.client import Client
+from engross.names import PLAIN_TEXT
+from starters.batch_items import BatchItem
+from starters.batches import BatchClient
 from starters.reports import RunReport
 
 RAW: Final = "raw"
@@ -37,7 +39,7 @@ class Competition:
     """What contenders have to work with: the raw process, Engross's client, and Temporal's to look for child runs."""
 
     raw: RawProcess
-    client: Client
+    client: BatchClient
     temporal: TemporalClient
 
 
@@ -101,6 +103,38 @@ async def single_runs(at: Competition, load: Load) -> Ended:
     return Ended(wall, cpu, _checked(wanted, reports))
 
 
+async def map_reduce(at: Competition, load: Load) -> Ended:
+    """One run of a job whose document is all the pages."""
+    text = "\f".join(page.text for page in load.pages())
+    began, cpu_began = time.perf_counter(), time.process_time()
+    run = await at.client.submit(REPORT, text.encode(), name="report.txt")
+    report = await at.client.wait(run.run_id)
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+    if report.outcome is not Outcome.DONE:
+        raise NotMeasured(f"the run ended as {report.outcome.value}: {report.error.message if report.error else ''}")
+    return Ended(wall, cpu, (run.run_id,))
+
+
+async def batch(at: Competition, load: Load) -> Ended:
+    """All documents as one batch."""
+    wanted = load.pages()
+    items = [BatchItem(page.name, page.text.encode(), media_type=PLAIN_TEXT) for page in wanted]
+    began, cpu_began = time.perf_counter(), time.process_time()
+    submitted = await at.client.submit_batch(PAGE, items, at_once=load.in_flight)
+    handle = at.temporal.get_workflow_handle(submitted.batch_id)
+    await handle.result()
+    wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
+    rows = [row async for row in at.client.batch_rows(submitted.batch_id)]
+    if {row.outcome for row in rows} != {Outcome.DONE.value} or len(rows) != load.documents:
+        raise NotMeasured("a row of the batch is not done, or is missing")
+    reports = await asyncio.gather(*(at.client.result(row.run_id) for row in rows))
+    _checked(wanted, reports)
+    history = await handle.fetch_history()
+    started = [event.child_workflow_execution_started_event_attributes for event in history.events]
+    groups = [child.workflow_execution.workflow_id for child in started if child.workflow_execution.workflow_id]
+    return Ended(wall, cpu, (submitted.batch_id, *groups))
+
+
 def _checked(wanted: list[Page], reports: list[RunReport]) -> tuple[str, ...]:
     """The runs' ids, if all are done with the right answers. Raises `NotMeasured`."""
     for report in reports:
@@ -113,25 +147,27 @@ def _checked(wanted: list[Page], reports: list[RunReport]) -> tuple[str, ...]:
 _RAW: Final = Contender(RAW, raw)
 _PAGES: Final = Load(parts=300, in_flight=64)
 
-# Contenders still to come. (a): a run of the job `report` over a document whose chunks are `load.pages()`,
-# most_x_raw=1.1. (b), (c): a batch of runs of the job `page`, most_x_raw=1.2 and most_cpu_ms=14.
 SCENARIOS: Final = (
     Scenario(
         name="a",
         load=Load(parts=64, in_flight=16, fan_in=8),
         latency_seconds=0.3,
-        contenders=(_RAW,),
+        contenders=(_RAW, Contender("map_reduce", map_reduce, most_x_raw=1.1)),
     ),
     Scenario(
         name="b",
         load=_PAGES,
         latency_seconds=0.3,
-        contenders=(_RAW, Contender("single runs", single_runs, most_x_raw=2.2)),
+        contenders=(
+            _RAW,
+            Contender("batch", batch, most_x_raw=1.2),
+            Contender("single runs", single_runs, most_x_raw=2.2),
+        ),
     ),
     Scenario(
         name="c",
         load=_PAGES,
         latency_seconds=0.0,
-        contenders=(_RAW, Contender("single runs", single_runs)),
+        contenders=(_RAW, Contender("batch", batch, most_cpu_ms=14), Contender("single runs", single_runs)),
     ),
 )

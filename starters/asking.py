@@ -20,7 +20,7 @@ from engross.names import BUDGET_QUERY, RAISE_BUDGET_UPDATE
 _ANSWER_TIMEOUT: Final = timedelta(seconds=10)
 _LONGEST_NAME: Final = 200
 # How calls end that no worker answers: at our end, at the server's, or before they are passed on.
-_UNANSWERED: Final = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION)
+UNANSWERED: Final = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION)
 
 
 def no_answer(run_id: str) -> ServiceUnavailable:
@@ -38,7 +38,7 @@ async def run_budget(client: Client, run_id: str) -> BudgetState:
             f"run {run_id} tells nothing of a budget: it is none of Engross, or of an older one"
         ) from None
     except RPCError as error:
-        if error.status in _UNANSWERED:
+        if error.status in UNANSWERED:
             raise no_answer(run_id) from None
         raise
     return told

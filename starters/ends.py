@@ -13,12 +13,13 @@ from temporalio.exceptions import ApplicationError, CancelledError, TerminatedEr
 from activities.storage import StoredRun
 from engross.contracts import ErrorInfo, Outcome, RunResult
 from engross.errors import InvalidRequest
-from engross.names import JOB_ATTRIBUTE, TENANT_ATTRIBUTE, WORKFLOWS_QUEUE, is_name
+from engross.names import JOB_ATTRIBUTE, NO_RUNS, TENANT_ATTRIBUTE, WORKFLOWS_QUEUE, is_name
 from starters.reports import PendingStep, RunReport, RunStatus
 from workers.waking import parked_query, parked_reason
 
 JOB: Final = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
 TENANT: Final = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
+_NO_RUNS: Final = ", ".join(f"'{name}'" for name in NO_RUNS)
 # Temporal counts nanoseconds, a row microseconds.
 _ROUNDING: Final = timedelta(milliseconds=1)
 
@@ -83,9 +84,10 @@ def parked(run: WorkflowExecution, reason: ErrorInfo) -> RunReport:
 def running_query(job: str | None, tenant: str | None, *, parked: bool = False) -> str:
     """Temporal's list filter for runs that have not ended, or of these the `parked` ones.
 
+    Batches and what runs share their work with are no runs; but whatever is parked waits for somebody, and is shown.
     Raises `InvalidRequest` for what is no name.
     """
-    query = parked_query() if parked else "ExecutionStatus = 'Running'"
+    query = parked_query() if parked else f"ExecutionStatus = 'Running' AND WorkflowType NOT IN ({_NO_RUNS})"
     query += f" AND TaskQueue = '{WORKFLOWS_QUEUE}'"
     for key, value in ((JOB, job), (TENANT, tenant)):
         if value is None:

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainSerializer
 
 from activities.storage import StoredRun
-from engross.contracts import Contract, ErrorInfo, Outcome, RunResult
+from engross.contracts import Contract, ErrorInfo, LedgerEntry, Outcome, RunResult
 from engross.errors import EngrossError
 
 Cost = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+Part = Annotated[LedgerEntry, PlainSerializer(lambda part: part.model_dump(mode="json", exclude_defaults=True))]
 
 
 class StillRunning(EngrossError):
@@ -40,7 +41,8 @@ class RunReport(Contract):
 
     `answer` is a JSON value; `cost_usd` None when the price of the model is unknown; `calls` counts model calls. With
     the outcome `parked` it has not ended: it waits for what `error` tells to do, then goes on by itself, and its
-    accounts are not known yet.
+    accounts are not known yet. `missing` is what a `partial` answer lacks, `flags` what a reader should know of it, and
+    `ledger` how each part of the run ended, without the fields that say nothing.
     """
 
     run_id: str | None
@@ -56,6 +58,9 @@ class RunReport(Contract):
     prompt_version: str | None = None
     calls: int = 0
     repairs: int = 0
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    ledger: tuple[Part, ...] = ()
 
 
 class PendingStep(Contract):

@@ -4,10 +4,10 @@ Provider libraries take seconds to import, so only workers that call models impo
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import redis.asyncio as redis
 
@@ -30,6 +30,13 @@ from engross.settings import Settings
 from workers.provider_access import provider_access
 from workers.redis_access import LEASE_SECONDS, open_budgets, open_completions
 
+# What the libraries put off until they are used; a test with a real worker watches that nothing is missing.
+_LOADED_BY_CALLS: Final = ("anyio._backends._asyncio", "genai_prices.data", "genai_prices.data_units")
+_LOADED_BY_CALLS_OF: Final = {
+    "openai": ("openai.resources.chat",),
+    "anthropic": ("instructor.v2.providers.anthropic.usage", "opentelemetry.propagate"),
+}
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -42,12 +49,19 @@ class Shared:
     redis: redis.Redis
 
 
-def model_activities(shared: Shared, provider: str, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
-    """The activities of `provider`'s queue; `stack` closes its client."""
+@dataclass(frozen=True)
+class ModelActivities:
+    """The activities of a provider's queue; `close` closes its client."""
+
+    activities: Sequence[Callable[..., Any]]
+    close: Callable[[], Awaitable[None]]
+
+
+def model_activities(shared: Shared, provider: str) -> ModelActivities:
+    """The activities of `provider`'s queue, with all that they use loaded: the first call must find nothing to do."""
     settings = shared.settings
     client = _client(shared, provider)
-    stack.push_async_callback(client.close)
-    _warm(shared.catalog)
+    _warm(provider, shared.catalog)
     paid = PaidOnce(
         open_completions(settings, shared.redis),
         seconds=settings.model_timeout_seconds,
@@ -62,7 +76,7 @@ def model_activities(shared: Shared, provider: str, stack: AsyncExitStack) -> Se
         guarded=_guarded(settings, shared.redis),
         preflight=_preflight(settings),
     )
-    return (models.ask_model,)
+    return ModelActivities((models.ask_model,), client.close)
 
 
 def _client(shared: Shared, provider: str) -> Provider:
@@ -77,8 +91,11 @@ def _client(shared: Shared, provider: str) -> Provider:
     return client
 
 
-def _warm(catalog: Catalog) -> None:
+def _warm(provider: str, catalog: Catalog) -> None:
     """Does what the first call would otherwise wait for."""
+    library = "anthropic" if provider == "anthropic" else "openai"
+    for module in _LOADED_BY_CALLS + _LOADED_BY_CALLS_OF[library]:
+        import_module(module)
     count_tokens("")
     for job in catalog.jobs.values():
         for step in job.steps:

@@ -1,102 +1,158 @@
 """The composition root: the one place that builds clients and stores and hands them to activities."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis.asyncio as redis
+import structlog
 
+from activities.batches.batch import Batches
 from activities.checks.repair import Repairs
+from activities.chunking import Chunking
+from activities.documents.inline import InlineText
 from activities.documents.pool import ParserPool
-from activities.prepare import Preparation
+from activities.ports import Parsers
+from activities.prepare import PlainPreparation, Preparation
 from activities.sources import Sources
 from activities.storage.blobs import BlobStore
 from activities.storage.results import ResultStore
 from activities.store import Storing
 from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints
-from engross.errors import ConfigurationError
-from engross.names import DOCUMENTS_QUEUE, PROVIDERS, WORKFLOWS_QUEUE, models_queue
+from engross.names import WORKFLOWS_QUEUE
 from engross.settings import Settings
+from workers.loading import aside, together
+from workers.queues import provider_of
 from workers.redis_access import open_redis
+from workflows.batch import Batch
+from workflows.batch_group import BatchGroup
 from workflows.chain import Chain
+from workflows.fan_out import FanOut
+from workflows.map_reduce import MapReduce
+from workflows.map_segment import MapSegment
+from workflows.refine import Refine
+from workflows.router import Router
 
-WORKFLOWS: Final[tuple[type, ...]] = (Chain,)
-_STOOD_IN_FOR: Final = ("openai", "anthropic")
+if TYPE_CHECKING:
+    from workers.model_wiring import ModelActivities
+
+WORKFLOWS: Final[tuple[type, ...]] = (Chain, MapReduce, MapSegment, FanOut, Router, Refine, Batch, BatchGroup)
+
+_log = structlog.get_logger(__name__)
+
+
+def workflows_of(catalog: Catalog) -> tuple[type, ...]:
+    """The patterns, and the workflows that jobs bring along."""
+    own = [job.workflow for job in catalog.jobs.values() if job.workflow is not None]
+    return (*WORKFLOWS, *dict.fromkeys(own))
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What one worker process holds. `activities` by task queue; an empty list means workflows only."""
+    """What one worker process holds, whatever queues it serves."""
 
+    settings: Settings
+    endpoints: Endpoints
     catalog: Catalog
     blobs: BlobStore
     results: ResultStore
     redis: redis.Redis
-    activities: Mapping[str, Sequence[Callable[..., Any]]]
-
-
-def default_queues(settings: Settings) -> tuple[str, ...]:
-    """All queues that this installation can serve: those of a provider only when its key or address is set."""
-    ready = _STOOD_IN_FOR if settings.needs_stand_in else [name for name in PROVIDERS if settings.uses(name)]
-    return (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, *map(models_queue, ready))
-
-
-def check_queues(queues: Sequence[str]) -> None:
-    """Raises `ConfigurationError` for a queue that no worker knows."""
-    known = (WORKFLOWS_QUEUE, DOCUMENTS_QUEUE, *map(models_queue, PROVIDERS))
-    for queue in queues:
-        if queue not in known:
-            raise ConfigurationError(f"no task queue is called {queue!r}; there are {', '.join(known)}")
+    parsers: ParserPool
 
 
 @asynccontextmanager
-async def wire(settings: Settings, endpoints: Endpoints, queues: Sequence[str]) -> AsyncIterator[Wiring]:
-    """Builds and warms what `queues` need, and closes it at the end."""
+async def wire(settings: Settings, endpoints: Endpoints, parsers: ParserPool) -> AsyncIterator[Wiring]:
+    """Loads the jobs, opens the stores, and closes them at the end."""
     catalog = load_catalog(settings.jobs_path)
+    for name, reason in catalog.broken.items():
+        _log.error("job is broken and cannot run", job=name, reason=reason)
     async with AsyncExitStack() as stack:
         blobs = BlobStore.open(settings.blobs_url)
         results = ResultStore.open(settings.results_url)
         stack.push_async_callback(results.close)
-        await results.start()
-        cache = await stack.enter_async_context(open_redis(settings, endpoints.redis))
-        activities: dict[str, Sequence[Callable[..., Any]]] = {}
-        for queue in queues:
-            if queue == WORKFLOWS_QUEUE:
-                activities[queue] = ()
-            elif queue == DOCUMENTS_QUEUE:
-                parsers = await stack.enter_async_context(_parsers(settings))
-                activities[queue] = _document_activities(settings, catalog, blobs, results, parsers)
-            else:
-                provider = queue.removeprefix(models_queue(""))
-                from workers.model_wiring import Shared, model_activities  # takes seconds: see there
-
-                shared = Shared(settings, endpoints, catalog, blobs, cache)
-                activities[queue] = model_activities(shared, provider, stack)
-        yield Wiring(catalog=catalog, blobs=blobs, results=results, redis=cache, activities=activities)
+        cache, _ = await together(stack.enter_async_context(open_redis(settings, endpoints.redis)), results.start())
+        yield Wiring(settings, endpoints, catalog, blobs, results, cache, parsers)
 
 
-def _parsers(settings: Settings) -> ParserPool:
-    return ParserPool(size=settings.parsers, seconds=settings.parser_seconds, memory_mb=settings.parser_memory_mb)
+async def activities_of(queue: str, wiring: Wiring, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
+    """What workers of `queue` do besides workflows, ready to do it; `stack` closes what it needs.
+
+    Waits for the parsers, or loads a provider's library. Raises `ConfigurationError` when the parsers don't start.
+    """
+    provider = provider_of(queue)
+    if provider is not None:
+        return await _model_activities(wiring, provider, stack)
+    if queue == WORKFLOWS_QUEUE:
+        return _cheap_activities(wiring)
+    await wiring.parsers.warm()
+    return _document_activities(wiring)
 
 
-def _document_activities(
-    settings: Settings, catalog: Catalog, blobs: BlobStore, results: ResultStore, parsers: ParserPool
-) -> Sequence[Callable[..., Any]]:
-    sources = Sources(blobs=blobs, roots=document_roots(settings), max_mb=settings.max_document_mb)
-    preparation = Preparation(
-        catalog=catalog,
-        blobs=blobs,
-        sources=sources,
-        parsers=parsers,
-        routes=settings.routes,
-        budget_usd=settings.budget_run_usd,
+async def _model_activities(wiring: Wiring, provider: str, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
+    def load() -> "ModelActivities":
+        from workers.model_wiring import Shared, model_activities  # takes a second: see there
+
+        shared = Shared(wiring.settings, wiring.endpoints, wiring.catalog, wiring.blobs, wiring.redis)
+        return model_activities(shared, provider)
+
+    models = await aside(load)
+    stack.push_async_callback(models.close)
+    return models.activities
+
+
+def _cheap_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
+    """The short steps that workflows run where they are, as local activities. They need the stores, and no parsers."""
+    preparation = _preparation(wiring, InlineText())
+    storing = Storing(blobs=wiring.blobs, results=wiring.results)
+    batches = _batches(wiring, preparation)
+    return (PlainPreparation(preparation).prepare_plain, storing.store_answer, batches.store_group)
+
+
+def _document_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
+    preparation = _preparation(wiring, wiring.parsers)
+    chunking = Chunking(blobs=wiring.blobs)
+    repairs = Repairs(catalog=wiring.catalog, blobs=wiring.blobs, parsers=wiring.parsers)
+    storing = Storing(blobs=wiring.blobs, results=wiring.results)
+    batches = _batches(wiring, preparation)
+    return (
+        preparation.prepare,
+        chunking.split_text,
+        chunking.read_chunks,
+        chunking.keep_ledger,
+        repairs.repair_answer,
+        storing.store_answer,
+        batches.plan_batch,
+        batches.prepare_group,
     )
-    repairs = Repairs(catalog=catalog, blobs=blobs, parsers=parsers)
-    storing = Storing(blobs=blobs, results=results)
-    return (preparation.prepare, repairs.repair_answer, storing.store_answer)
+
+
+def _preparation(wiring: Wiring, parsers: Parsers) -> Preparation:
+    return Preparation(
+        catalog=wiring.catalog,
+        blobs=wiring.blobs,
+        sources=_sources(wiring),
+        parsers=parsers,
+        routes=wiring.settings.routes,
+        budget_usd=wiring.settings.budget_run_usd,
+    )
+
+
+def _batches(wiring: Wiring, preparation: Preparation) -> Batches:
+    return Batches(
+        catalog=wiring.catalog,
+        blobs=wiring.blobs,
+        sources=_sources(wiring),
+        preparation=preparation,
+        results=wiring.results,
+    )
+
+
+def _sources(wiring: Wiring) -> Sources:
+    settings = wiring.settings
+    return Sources(blobs=wiring.blobs, roots=document_roots(settings), max_mb=settings.max_document_mb)
 
 
 def document_roots(settings: Settings) -> tuple[Path, ...]:

@@ -1,11 +1,19 @@
 """A part of a batch: some of its documents, each with steps, accounts and a row of its own, in one workflow."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from temporalio import workflow
-from temporalio.exceptions import ChildWorkflowError, FailureError, is_cancelled_exception
+from temporalio.common import SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import (
+    ChildWorkflowError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -26,16 +34,21 @@ with workflow.unsafe.imports_passed_through():
         StoreGroupRequest,
         StoreRequest,
     )
-    from engross.names import BATCH_GROUP, GROUP_PROGRESS_SIGNAL, GROUP_SHARE_SIGNAL
+    from engross.names import BATCH_GROUP, GROUP_PROGRESS_SIGNAL, GROUP_SHARE_SIGNAL, RESUME_SIGNAL
     from workflows import failures, steps, tally
+    from workflows.attributes import JOB, TENANT
     from workflows.chain import chain
     from workflows.in_group import InGroup, MovesOut
+    from workflows.parking import Parking
     from workflows.run import Run
 
 _INLINE: Final = "chain"
 # Rows are stored together, but none waits for long.
 _STORED_TOGETHER: Final = 10
 _EVERY: Final = timedelta(seconds=5)
+_PARKED_IN_A_ROW: Final = 3
+_LOOK_AGAIN: Final = timedelta(minutes=10)
+_GROUP: Final = "group"
 _DUPLICATE: Final = "duplicate"
 _CANCELLED: Final = ErrorInfo(type="Cancelled", message="cancelled by request")
 
@@ -51,7 +64,14 @@ class BatchGroup:
         self._running: set[asyncio.Task[None]] = set()
         self._shelf: list[RowOutcome] = []  # ended, and not yet stored
         self._counts = BatchCounts()
+        self._started_at = workflow.info().start_time.isoformat()
+        self._parking = Parking(lambda: None)
+        self._parked: list[ErrorInfo] = []  # why the last rows parked, those since one that did not
         self._stored_at = self._told_at = workflow.now()
+
+    @workflow.signal(name=RESUME_SIGNAL, description="Try again now what waits for a key, credit or a budget.")
+    def _resume(self) -> None:
+        self._parking.wake()
 
     @workflow.signal(name=GROUP_SHARE_SIGNAL, description="How many documents may be in flight; 0 pauses.")
     def _new_share(self, share: GroupShare) -> None:
@@ -63,6 +83,7 @@ class BatchGroup:
         try:
             while rows:
                 await workflow.wait_condition(lambda: len(self._running) < self._share)
+                await self._hold()
                 self._start(rows.pop(0))
             await workflow.wait_condition(lambda: not self._running)
         except asyncio.CancelledError:
@@ -96,6 +117,14 @@ class BatchGroup:
                 raise
             rows = [BatchRow(row=number) for number in range(group.first, group.last + 1)]
             return [PreparedRow(row=row, run_id=f"{group.batch_id}-{row.row}", error=info) for row in rows]
+
+    async def _hold(self) -> None:
+        """When one document after the other has to wait, the rest of the group waits here, not each in a run."""
+        if len(self._parked) < _PARKED_IN_A_ROW:
+            return
+        await self._parking.wait(_GROUP, self._parked[-1], _LOOK_AGAIN)
+        self._parking.leave(_GROUP)
+        self._parked.pop()  # the next document shows whether they still have to
 
     def _start(self, row: PreparedRow) -> None:
         task = asyncio.create_task(self._one(row))
@@ -145,7 +174,7 @@ class BatchGroup:
                 id=self._own_id(row),
                 result_type=RunResult,
                 parent_close_policy=ParentClosePolicy.REQUEST_CANCEL,
-                search_attributes=workflow.info().typed_search_attributes,
+                search_attributes=self._attributes,
             )
         except ChildWorkflowError as error:
             if is_cancelled_exception(error):
@@ -159,14 +188,15 @@ class BatchGroup:
     async def _move_out(self, row: PreparedRow, reason: ErrorInfo, inherited: Inherited) -> None:
         """The document goes on by itself, and this batch without it."""
         request = self._run_request(row).model_copy(update={"inherited": inherited})
-        await workflow.start_child_workflow(
-            self._request.plan.pattern,
-            request,
-            id=self._own_id(row),
-            parent_close_policy=ParentClosePolicy.ABANDON,
-            search_attributes=workflow.info().typed_search_attributes,
-            static_summary=f"row {row.row.row} of {self._request.batch_id}",
-        )
+        with suppress(WorkflowAlreadyStartedError):  # an earlier batch of this id has moved it out, and it still waits
+            await workflow.start_child_workflow(
+                self._request.plan.pattern,
+                request,
+                id=self._own_id(row),
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=self._attributes,
+                static_summary=f"row {row.row.row} of {self._request.batch_id}",
+            )
         self._put(row, Outcome.PARKED, reason, apart=True)
 
     def _run_request(self, row: PreparedRow) -> RunRequest:
@@ -175,6 +205,11 @@ class BatchGroup:
         if row.document is not None:
             document = document.model_copy(update={"uri": f"blob:{row.document.sha256}"})
         return RunRequest(job=group.job, document=document, tenant=group.tenant, cache=group.cache)
+
+    @property
+    def _attributes(self) -> TypedSearchAttributes:
+        group = self._request
+        return TypedSearchAttributes([SearchAttributePair(JOB, group.job), SearchAttributePair(TENANT, group.tenant)])
 
     def _own_id(self, row: PreparedRow) -> str:
         return f"{self._request.batch_id}-{row.row.row}"
@@ -200,7 +235,9 @@ class BatchGroup:
             outcome=outcome,
             error=error,
             run=stored,
+            cost_usd=result.cost_usd if result else Decimal(0),
         )
+        self._parked = [*self._parked, error] if outcome == Outcome.PARKED and error else []
         self._shelf.append(ended)
         self._counts += tally.counted(outcome, stored.result if stored else result)
 
@@ -216,7 +253,10 @@ class BatchGroup:
     async def _store(self) -> None:
         rows, self._shelf, self._stored_at = tuple(self._shelf), [], workflow.now()
         if rows:
-            request = StoreGroupRequest(batch_id=self._request.batch_id, tenant=self._request.tenant, rows=rows)
+            group = self._request
+            request = StoreGroupRequest(
+                batch_id=group.batch_id, job=group.job, tenant=group.tenant, started_at=self._started_at, rows=rows
+            )
             await steps.store_group.here(request, summary=f"store {len(rows)} rows")
 
     async def _tell_batch(self) -> None:

@@ -195,6 +195,8 @@ def describe(error: BaseException) -> ErrorInfo | None:
         return ErrorInfo(type=error.type or "Unexpected", message=error.message)
     if isinstance(error, ChildWorkflowError):
         return _of_child(error)
+    if isinstance(error, exceptions.TimeoutError):
+        return ErrorInfo(type="StepTimedOut", message="a step did not finish within its time limits")
     if isinstance(error, WorkflowAlreadyStartedError):
         told = f"child run {error.workflow_id} of an earlier run goes on; submit again when it has ended"
         return ErrorInfo(type="Unexpected", message=told)

@@ -28,8 +28,9 @@ class FanOut(Pattern):
         async with self._run as run:
             prepared = await run.prepare()
             *perspectives, synthesis = prepared.plan.steps
+            options = options_of(run)
             found = await ask_all(run, perspectives)
-            missing = what_is_missing(run)
+            missing = what_is_missing(run, options)
             answer = await run.ask(synthesis, prepared.text, given=found, reads_text=False)
             await run.store(answer.ref, missing=missing)
         return run.result
@@ -51,11 +52,17 @@ async def ask_all(run: Run, perspectives: list[StepPlan]) -> tuple[Given, ...]:
     return tuple(each for each in given if each is not None)
 
 
-def what_is_missing(run: Run) -> tuple[str, ...]:
-    """What a partial synthesis lacks. Raises the failure that it is when the job allows none."""
+def options_of(run: Run) -> FanOutOptions:
+    """What the job says. Raises `InvalidRequest` when it says nothing of a fan-out."""
     options = run.prepared.plan.options
+    if not isinstance(options, FanOutOptions):
+        raise failures.named("InvalidRequest", f"job {run.request.job!r} has no options of a fan_out")
+    return options
+
+
+def what_is_missing(run: Run, options: FanOutOptions) -> tuple[str, ...]:
+    """What a partial synthesis lacks. Raises the failure that it is when the job allows none."""
     missing = [entry for entry in run.ledger if not entry.has_answer]
-    is_allowed = isinstance(options, FanOutOptions) and options.partial and len(missing) < len(run.ledger)
-    if missing and not is_allowed:
+    if missing and (not options.partial or len(missing) == len(run.ledger)):
         raise failures.of_missing(missing, len(run.ledger))
     return tuple(map(failures.told_missing, missing))

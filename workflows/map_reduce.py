@@ -20,7 +20,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.mapping import Mapper
     from workflows.pattern import Pattern
     from workflows.run import Run
-    from workflows.tree import Leaf, reduce_once, reduce_tree
+    from workflows.tree import Leaf, named, reduce_once, reduce_tree
     from workflows.window import in_window
 
 
@@ -53,6 +53,7 @@ class MapReduction:
         self._map_step, self._reduce_step = plan.steps
         self._chunks = 0
         self._missing: list[LedgerEntry] = []
+        self._segments: dict[int, SegmentResult] = {}
 
     async def split(self) -> Split:
         """The chunks of the document."""
@@ -62,6 +63,8 @@ class MapReduction:
             overlap_tokens=self._options.overlap_tokens,
         )
         split = await steps.split_text(request, summary="split the text into chunks")
+        if not split.count:
+            raise failures.named("EmptyDocument", "the document has no text")
         self._chunks = split.count
         return split
 
@@ -90,15 +93,16 @@ class MapReduction:
         lanes = min(len(firsts), max(1, self._options.at_once // 4))
         options = self._options.model_copy(update={"at_once": max(1, self._options.at_once // lanes)})
 
-        async def segment(first: int) -> SegmentResult:
+        async def segment(first: int) -> Leaf | None:
             last = min(first + SEGMENT_CHUNKS - 1, split.count)
             request = self._segment(split, options, first, last)
             name = f"{self._run.run_id}-chunks-{first}"
-            return await self._run.children.run(
+            result = await self._run.children.run(
                 MAP_SEGMENT, request, SegmentResult, job=self._run.request.job, run_id=name
             )
+            return self._taken(first, result)
 
-        return [leaf for result in await in_window(firsts, lanes, segment) for leaf in self._taken(result)]
+        return [leaf for leaf in await in_window(firsts, lanes, segment) if leaf is not None]
 
     def _segment(self, split: Split, options: MapReduceOptions, first: int, last: int) -> SegmentRequest:
         request = self._run.request.model_copy(update={"inherited": self._run.heritage()})
@@ -112,13 +116,15 @@ class MapReduction:
             last=last,
         )
 
-    def _taken(self, result: SegmentResult) -> list[Leaf]:
-        self._run.accounts.absorb(result.spent)
-        self._run.ledger_parts.append(result.ledger)
-        self._missing += result.missing
+    def _taken(self, first: int, result: SegmentResult) -> Leaf | None:
+        """The answer of a segment, once all that it tells is noted: also when another has failed by then."""
+        self._segments[first] = result
+        told = [result for _, result in sorted(self._segments.items())]
+        self._run.accounts.absorb(result.spent, result.repairs)
+        self._run.ledger_parts[:] = [each.ledger for each in told]
+        self._missing = [entry for each in told for entry in each.missing]
         if result.error:
             raise failures.named(result.error.type, result.error.message)
         if result.answer is None:
-            return []
-        sources = result.sources
-        return [Leaf(result.answer, result.answer_tokens, sources, f"chunks {sources[0]} to {sources[-1]}")]
+            return None
+        return Leaf(result.answer, result.answer_tokens, result.sources, named(result.sources))

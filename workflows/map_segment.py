@@ -1,5 +1,7 @@
 """A part of a map-reduce over a very long document: some of its chunks, mapped and reduced to one answer."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
 
@@ -11,11 +13,15 @@ with workflow.unsafe.imports_passed_through():
     from workflows.pattern import Pattern
     from workflows.run import Run
     from workflows.tree import Leaf, reduce_tree
+    from workflows.window import to_its_end
 
 
 @workflow.defn(name=MAP_SEGMENT, failure_exception_types=failures.OF_OUR_OWN)
 class MapSegment(Pattern):
-    """A child run of `map_reduce`, so that no history grows with the document."""
+    """A child run of `map_reduce`, so that no history grows with the document.
+
+    What it spent has to reach the accounts of its parent: failed or cancelled, it too ends with a result.
+    """
 
     @workflow.init
     def __init__(self, request: SegmentRequest) -> None:
@@ -23,21 +29,21 @@ class MapSegment(Pattern):
 
     @workflow.run
     async def run(self, request: SegmentRequest) -> SegmentResult:
+        try:
+            top, error = await self._read(request), None
+        except (FailureError, asyncio.CancelledError) as failure:
+            is_cancelled = is_cancelled_exception(failure)
+            top, error = None, failures.CANCELLED if is_cancelled else failures.caught(failure)
+        return await to_its_end(self._result(request, top, error))
+
+    async def _read(self, request: SegmentRequest) -> Leaf | None:
+        """The answer; None when no chunk gave one, or when the job allows none without those that gave none."""
         listed = ChunksRequest(listing=request.listing, first=request.first, last=request.last)
         chunks = (await steps.read_chunks(listed, summary=f"chunks {request.first} to {request.last}")).chunks
         leaves = await Mapper(self._run, request.map, request.reduce, request.options).map(chunks)
-        missing = tuple(entry for entry in self._run.ledger if not entry.has_answer)
-        top, error = None, None
-        if leaves and (request.options.partial or not missing):
-            text = chunks[0].text(request.run.tenant)
-            try:
-                top = await reduce_tree(self._run, request.reduce, leaves, text, request.options)
-            except FailureError as failure:
-                # What it spent has to reach the accounts: so it ends with a result, and the parent fails.
-                error = None if is_cancelled_exception(failure) else failures.describe(failure)
-                if error is None:
-                    raise
-        return await self._result(request, top, error)
+        if not leaves or (len(leaves) < len(chunks) and not request.options.partial):
+            return None
+        return await reduce_tree(self._run, request.reduce, leaves, chunks[0].text(request.run.tenant), request.options)
 
     async def _result(self, request: SegmentRequest, top: Leaf | None, error: ErrorInfo | None) -> SegmentResult:
         entries = tuple(self._run.ledger)
@@ -49,5 +55,6 @@ class MapSegment(Pattern):
             ledger=await steps.keep_ledger(kept, summary="keep the ledger of these chunks"),
             missing=tuple(entry for entry in entries if not entry.has_answer),
             spent=self._run.accounts.spent(),
+            repairs=self._run.accounts.repairs,
             error=error,
         )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from temporalio.exceptions import ActivityError, ApplicationError
+
 from engross.contracts import Chunk, ErrorInfo, LedgerEntry, MapReduceOptions, PartState, SplitRequest, StepPlan
 from workflows import failures, steps
 from workflows.run import Run
@@ -27,48 +29,64 @@ class Mapper:
 
     async def map(self, chunks: Sequence[Chunk]) -> list[Leaf]:
         """The answers, in order, of those chunks that have one. All are entered in the ledger."""
-        mapped = await in_window(chunks, self._options.at_once, self._map_chunk)
-        self._run.enter(*(entry for entry, _ in mapped))
-        return [leaf for _, leaf in mapped if leaf is not None]
+        try:
+            mapped = await in_window(chunks, self._options.at_once, self._map_chunk)
+        finally:
+            self._run.ledger.sort(key=lambda entry: entry.number or 0)
+        return [leaf for leaf in mapped if leaf is not None]
 
-    async def _map_chunk(self, chunk: Chunk) -> tuple[LedgerEntry, Leaf | None]:
-        leaves, error, repaired = await self._map_or_halve(chunk, chunk.number, 0)
-        entry = LedgerEntry(
-            name=f"chunk {chunk.number}",
-            state=failures.state_of(error) if error else PartState.REPAIRED if repaired else PartState.MAPPED,
-            error=error.type if error else "",
-            number=chunk.number,
-            start=chunk.start,
-            end=chunk.end,
-            first_page=chunk.first_page,
-            last_page=chunk.last_page,
-            parts=max(1, len(leaves)),
-        )
-        if error:
-            return entry, None
-        if len(leaves) == 1:
-            return entry, leaves[0]
-        text = chunk.text(self._tenant)
-        return entry, await reduce_once(self._run, self._reduce, leaves, text, f"chunk {chunk.number}")
+    async def _map_chunk(self, chunk: Chunk) -> Leaf | None:
+        leaf, error, parts, repaired = None, None, 1, False
+        try:
+            leaves, repaired = await self._map_or_halve(chunk, 0)
+            parts = len(leaves)
+            text, name = chunk.text(self._tenant), f"chunk {chunk.number}"
+            leaf = leaves[0] if parts == 1 else await reduce_once(self._run, self._reduce, leaves, text, name)
+        except (ActivityError, ApplicationError) as failure:
+            error = failures.caught(failure)
+        self._run.enter(_entry(chunk, error, parts, repaired))
+        return leaf
 
-    async def _map_or_halve(self, chunk: Chunk, number: int, depth: int) -> tuple[list[Leaf], ErrorInfo | None, bool]:
-        """The answers to a chunk, more than one when it had to be halved; the error, and whether it was repaired."""
-        label = f"chunk {number}{', part from ' + str(chunk.start) if depth else ''}"
+    async def _map_or_halve(self, chunk: Chunk, depth: int) -> tuple[list[Leaf], bool]:
+        """The answers to a chunk, more than one when it had to be halved; and whether that, or a repair, was needed.
+
+        Raises the failure of the first part that has none.
+        """
+        number = chunk.number
+        label = f"chunk {number}{f', part from {chunk.start}' if depth else ''}"
         answer = await self._run.try_to_ask(self._map, chunk.text(self._tenant), sources=(number,), label=label)
         if not isinstance(answer, ErrorInfo):
-            return [Leaf(answer.ref, answer.tokens, (number,), f"chunk {number}")], None, answer.is_repaired
-        if answer.type not in _TOO_LONG or depth == _HALVINGS or chunk.tokens < 2 * _SMALLEST:
-            return [], answer, False
+            return [Leaf(answer.ref, answer.tokens, (number,), f"chunk {number}")], answer.is_repaired
+        is_divisible = answer.type in _TOO_LONG and depth < _HALVINGS and chunk.tokens >= 2 * _SMALLEST
+        halves = await self._halves(chunk) if is_divisible else ()
+        if len(halves) < 2:
+            raise failures.named(answer.type, answer.message)
         leaves: list[Leaf] = []
-        for half in await self._halves(chunk):
-            some, error, _ = await self._map_or_halve(half, number, depth + 1)
-            if error:
-                return [], error, False
-            leaves += some
-        return leaves, None, True
+        for half in halves:
+            leaves += (await self._map_or_halve(half, depth + 1))[0]
+        return leaves, True
 
     async def _halves(self, chunk: Chunk) -> tuple[Chunk, ...]:
-        request = SplitRequest(
-            text=chunk.text(self._tenant), chunk_tokens=max(1, (chunk.tokens + 1) // 2), overlap_tokens=0
+        """The parts of a chunk, each as a chunk of that number; only one when it can't be divided."""
+        request = SplitRequest(text=chunk.text(self._tenant), chunk_tokens=(chunk.tokens + 1) // 2, overlap_tokens=0)
+        split = await steps.split_text(request, summary=f"halve chunk {chunk.number} from {chunk.start}")
+        return tuple(
+            half.model_copy(
+                update={"number": chunk.number, "start": chunk.start + half.start, "end": chunk.start + half.end}
+            )
+            for half in split.chunks
         )
-        return (await steps.split_text(request, summary=f"halve chunk {chunk.number}")).chunks
+
+
+def _entry(chunk: Chunk, error: ErrorInfo | None, parts: int, repaired: bool) -> LedgerEntry:
+    return LedgerEntry(
+        name=f"chunk {chunk.number}",
+        state=failures.state_of(error) if error else PartState.REPAIRED if repaired else PartState.MAPPED,
+        error=error.type if error else "",
+        number=chunk.number,
+        start=chunk.start,
+        end=chunk.end,
+        first_page=chunk.first_page,
+        last_page=chunk.last_page,
+        parts=parts,
+    )

@@ -72,7 +72,8 @@ class Parking:
 
     def _show(self) -> None:
         reason = self.reason
-        if reason == self._shown:
+        # A worker that stops drops its runs from memory: they are not over, and have nothing to show.
+        if reason == self._shown or not workflow.in_workflow():
             return
         self._shown = reason
         parked = OUTCOME.value_set(Outcome.PARKED.value) if reason else OUTCOME.value_unset()

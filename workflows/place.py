@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Protocol
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from engross.contracts import Outcome, Prepared, RunRequest, StoreRequest
 from engross.names import PLAIN_TEXT
-from workflows import steps
+from workflows import failures, steps
 from workflows.attributes import JOB, OUTCOME, TENANT
 from workflows.parking import Parking
 
@@ -66,9 +66,9 @@ class OwnWorkflow:
         if request.document.media_type == PLAIN_TEXT:
             try:
                 return await steps.prepare_plain.here(request, summary=summary)
-            except ActivityError as error:
-                is_other = isinstance(error.cause, ApplicationError) and error.cause.type == "UnsupportedFormat"
-                if is_cancelled_exception(error) or not is_other:
+            except (ActivityError, ApplicationError) as error:
+                # The failure of an activity that runs here comes as it is, not as the cause of another.
+                if failures.caught(error).type != "UnsupportedFormat":
                     raise
         return await steps.prepare(request, summary=summary)
 

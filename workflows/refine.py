@@ -38,9 +38,9 @@ class Refine(Pattern):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One round: the attempt, its score (None when the evaluator failed, `error` says why), and the evaluation."""
+    """One round: the attempt and its score, None when the evaluator failed: `error` says why."""
 
-    answer: BlobRef
+    answer: Answer
     score: float | None = None
     evaluation: BlobRef | None = None
     error: str = ""
@@ -58,51 +58,55 @@ class Rounds:
         self._options = plan.options
         self._generate, self._evaluate = plan.steps
         self._attempts: list[Attempt] = []
-        self._is_stuck = False
+        self._in_vain: LedgerEntry | None = None  # the round that brought nothing new, and was the last
 
     def go_on(self) -> bool:
         """Whether another round can help: not when one was good enough, and not without an evaluation to go by."""
-        if self._attempts and (self._is_stuck or self._attempts[-1].score is None or self._top_score() >= self._bar):
+        if self._attempts and (self._in_vain or self._attempts[-1].score is None or self._top_score() >= self._bar):
             return False
         return len(self._attempts) < self._options.rounds
 
     async def generate(self) -> Answer | None:
-        """An attempt; from the second on with the one before, and what was said of it. None when no better one came.
+        """An attempt; from the second on with the one before, and what was said of it. None when no new one came.
 
         Only the first has to succeed, and raises what `ask` raises.
         """
         if not self._attempts:
             return await self._run.ask(self._generate, self._text, label=self._label)
         last = self._attempts[-1]
-        given = [Given(label="attempt", answer=last.answer)]
+        given = [Given(label="attempt", answer=last.answer.ref)]
         if last.evaluation:
             given.append(Given(label="evaluation", answer=last.evaluation))
         attempt = await self._run.try_to_ask(self._generate, self._text, given=tuple(given), label=self._label)
+        if isinstance(attempt, ErrorInfo):
+            self._stop(LedgerEntry(name=self._label, state=failures.state_of(attempt), error=attempt.type))
+            return None
         # The same again would be judged the same again.
-        is_new = isinstance(attempt, Answer) and attempt.ref.sha256 != last.answer.sha256
-        return attempt if isinstance(attempt, Answer) and is_new else None
+        for same in (each for each in self._attempts if each.answer.ref.sha256 == attempt.ref.sha256):
+            self._stop(_entry(self._label, same))
+            return None
+        return attempt
 
     async def evaluate(self, attempt: Answer | None) -> None:
         """Scores an attempt; without one the rounds are over."""
         if attempt is None:
-            self._is_stuck = True
             return
         given = (Given(label="attempt", answer=attempt.ref),)
         judged = await self._run.try_to_ask(self._evaluate, self._text, given=given, label=self._label)
+        score = None if isinstance(judged, ErrorInfo) else judged.number("score")
         if isinstance(judged, ErrorInfo):
-            self._attempts.append(Attempt(attempt.ref, error=judged.type))
+            self._attempts.append(Attempt(attempt, error=judged.type))
+        elif score is None:
+            self._attempts.append(Attempt(attempt, error="InvalidAnswer"))
         else:
-            self._attempts.append(Attempt(attempt.ref, float(judged.told.get("score", 0)), judged.ref))
-        self._run.propose(attempt.ref)
+            self._attempts.append(Attempt(attempt, max(score, 0.0), judged.ref))
+        self._enter()
 
     def best(self) -> BlobRef:
         """The attempt with the highest score, the earliest of equals. Raises `BelowBar` when the job says so."""
-        best = max(self._attempts, key=lambda attempt: -1 if attempt.score is None else attempt.score)
-        self._run.enter(*(self._entry(number, attempt, best) for number, attempt in enumerate(self._attempts, 1)))
-        self._run.propose(best.answer)
         if self.flags() and self._options.below == "approval":
             raise failures.named("BelowBar", f"{'; '.join(self.flags())}; a person must look")
-        return best.answer
+        return self._best().answer.ref
 
     def flags(self) -> tuple[str, ...]:
         """What a reader of the answer should know."""
@@ -123,15 +127,33 @@ class Rounds:
     def _label(self) -> str:
         return f"round {len(self._attempts) + 1}"
 
+    def _best(self) -> Attempt:
+        return max(self._attempts, key=lambda attempt: -1 if attempt.score is None else attempt.score)
+
     def _top_score(self) -> float:
         return max((attempt.score for attempt in self._attempts if attempt.score is not None), default=-1.0)
 
-    def _entry(self, number: int, attempt: Attempt, best: Attempt) -> LedgerEntry:
-        return LedgerEntry(
-            name=f"round {number}",
-            state=PartState.FAILED if attempt.error else PartState.ANSWERED,
-            error=attempt.error,
-            score=attempt.score,
-            answer=attempt.answer,
-            is_best=attempt is best,
-        )
+    def _stop(self, entry: LedgerEntry) -> None:
+        self._in_vain = entry
+        self._enter()
+
+    def _enter(self) -> None:
+        """All rounds so far: which one is the best changes as they go."""
+        best = self._best()
+        entries = [
+            _entry(f"round {number}", attempt).model_copy(update={"is_best": attempt is best})
+            for number, attempt in enumerate(self._attempts, 1)
+        ]
+        self._run.ledger.clear()
+        self._run.enter(*entries, *([self._in_vain] if self._in_vain else []))
+        self._run.propose(best.answer.ref)
+
+
+def _entry(name: str, attempt: Attempt) -> LedgerEntry:
+    return LedgerEntry(
+        name=name,
+        state=PartState.REPAIRED if attempt.answer.is_repaired else PartState.ANSWERED,
+        error=attempt.error,
+        score=attempt.score,
+        answer=attempt.answer.ref,
+    )

@@ -1,6 +1,7 @@
 """The router pattern: a document is classified, and goes on as a run of the job that its label leads to."""
 
 from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from engross.contracts import LedgerEntry, Outcome, PartState, Route, RouterOptions, RunRequest, RunResult
@@ -30,7 +31,7 @@ def choose(run: Run, answer: Answer) -> Route:
     options = run.prepared.plan.options
     if not isinstance(options, RouterOptions):
         raise failures.named("InvalidRequest", f"job {run.request.job!r} has no options of a router")
-    label, confidence = str(answer.told.get("label", "")), float(answer.told.get("confidence", 0))
+    label, confidence = str(answer.told.get("label", "")), answer.number("confidence") or 0.0
     entry = LedgerEntry(name="classify", state=PartState.ANSWERED, label=label, score=confidence, answer=answer.ref)
     run.enter(entry.model_copy(update={"state": PartState.REPAIRED}) if answer.is_repaired else entry)
     run.propose(answer.ref)
@@ -47,6 +48,8 @@ def choose(run: Run, answer: Answer) -> Route:
 
 async def follow(run: Run, route: Route) -> RunResult:
     """The result of the document's run of the job that `route` names. Raises its failure when it has no answer."""
+    if not route.pattern:
+        raise failures.named("InvalidRequest", f"the plan doesn't say as what workflow job {route.job!r} runs")
     document = run.request.document.model_copy(update={"uri": f"blob:{run.prepared.document.sha256}"})
     request = RunRequest(
         job=route.job,
@@ -56,10 +59,23 @@ async def follow(run: Run, route: Route) -> RunResult:
         inherited=run.heritage(),
     )
     run_id = f"{run.run_id}-{route.job}"
-    result = await run.children.run(route.pattern, request, RunResult, job=route.job, run_id=run_id)
+    try:
+        result = await run.children.run(route.pattern, request, RunResult, job=route.job, run_id=run_id)
+    except ChildWorkflowError as error:
+        note_failed(run, route, run_id, error)
+        raise
     run.accounts.mention(result)
     run.enter(LedgerEntry(name=route.job, state=PartState.ROUTED, run_id=run_id, answer=result.answer))
     run.propose(result.answer)
     if result.outcome is Outcome.NEEDS_APPROVAL and result.error:
         raise failures.named(result.error.type, result.error.message)
     return result
+
+
+def note_failed(run: Run, route: Route, run_id: str, error: ChildWorkflowError) -> None:
+    """The routed run failed, or was cancelled: what it cost counts all the same, as far as it is known."""
+    result = failures.carried_result(error)
+    if result:
+        run.accounts.mention(result)
+    info = failures.CANCELLED if is_cancelled_exception(error) else failures.caught(error)
+    run.enter(LedgerEntry(name=route.job, state=failures.state_of(info), error=info.type, run_id=run_id))

@@ -72,7 +72,7 @@ class Run:
         self.ledger_parts: list[BlobRef] = []
         self.accounts = Accounts(self._place.account, request.inherited)
         self._parking = self._place.parking(self._tell)
-        self.children = Children(request.tenant, forget=self._parking.forget)
+        self.children = Children(request.tenant, forget=lambda run_id: self._parking.note(run_id, None))
         self._result: RunResult | None = None
 
     @property

@@ -19,14 +19,14 @@ class Leaf:
 
 
 async def reduce_tree(
-    run: Run, step: StepPlan, leaves: Sequence[Leaf], text: TextRef, options: MapReduceOptions, where: str = ""
+    run: Run, step: StepPlan, leaves: Sequence[Leaf], text: TextRef, options: MapReduceOptions
 ) -> Leaf:
-    """The one answer that `leaves` come to; a single leaf is that already. `where` tells trees of one run apart."""
+    """The one answer that `leaves` come to; a single leaf is that already."""
     level = 0
     while len(leaves) > 1:
         level += 1
         packs = pack([leaf.tokens for leaf in leaves], options.fan_in, options.reduce_tokens)
-        names = [f"{where}level {level}, {number} of {len(packs)}" for number in range(1, len(packs) + 1)]
+        names = [f"level {level}, {number} of {len(packs)}" for number in range(1, len(packs) + 1)]
         work = [(leaves[first:last], name) for (first, last), name in zip(packs, names, strict=True)]
 
         async def reduce(part: tuple[Sequence[Leaf], str]) -> Leaf:
@@ -42,7 +42,7 @@ async def reduce_once(run: Run, step: StepPlan, leaves: Sequence[Leaf], text: Te
     sources = tuple(sorted({number for leaf in leaves for number in leaf.sources}))
     given = tuple(Given(label=leaf.label, answer=leaf.answer) for leaf in leaves)
     answer = await run.ask(step, text, given=given, reads_text=False, sources=sources, label=label)
-    return Leaf(answer.ref, answer.tokens, sources, _named(sources))
+    return Leaf(answer.ref, answer.tokens, sources, named(sources))
 
 
 def pack(sizes: Sequence[int], fan_in: int, most_tokens: int) -> list[tuple[int, int]]:
@@ -62,5 +62,6 @@ def pack(sizes: Sequence[int], fan_in: int, most_tokens: int) -> list[tuple[int,
     return packs
 
 
-def _named(sources: Sequence[int]) -> str:
+def named(sources: Sequence[int]) -> str:
+    """What an answer is called that comes from these chunks."""
     return f"chunks {sources[0]} to {sources[-1]}" if len(sources) > 1 else f"chunk {sources[0]}"

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
+from temporalio import workflow
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -16,18 +18,22 @@ async def in_window(items: Iterable[_Item], at_once: int, work: Callable[[_Item]
     waiting = list(items)
     results: dict[int, _Result] = {}
     numbered = iter(enumerate(waiting))
+    is_over = False
 
     async def lane() -> None:
         for number, item in numbered:
-            try:
-                results[number] = await work(item)
-            finally:
-                _stop_if_cancelled()
+            results[number] = await work(item)
+            if is_over:  # a child run that is cancelled still ends with a result: no next one then
+                return
 
     lanes = [asyncio.create_task(lane()) for _ in range(min(at_once, len(waiting)))]
     try:
-        await asyncio.gather(*lanes)
+        # Not `gather`, which keeps a cancellation from the rest of this function until the last lane has ended.
+        done, _ = await workflow.wait(lanes, return_when=asyncio.FIRST_EXCEPTION) if lanes else ([], [])
+        for each in done:
+            each.result()
     finally:
+        is_over = True
         for each in lanes:
             each.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
@@ -41,10 +47,3 @@ async def to_its_end(work: Coroutine[Any, Any, _Result]) -> _Result:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         return await task
-
-
-def _stop_if_cancelled() -> None:
-    # A child run that is cancelled still ends with a result, and so keeps the cancellation to itself.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -50,13 +50,23 @@ class ParserPool:
         # One slot a child: whoever takes one puts one back. None where a child has to be started first.
         self._slots: asyncio.Queue[ParserProcess | None] = asyncio.Queue()
         self._children: set[ParserProcess] = set()
+        self._starting: tuple[asyncio.Task[None], ...] = ()
         self._replacements: set[asyncio.Task[None]] = set()
         self._closed = True
 
     async def start(self) -> None:
         """Starts the children and waits until they are warm. Raises `ConfigurationError` when they can't."""
+        self.begin()
+        await self.warm()
+
+    def begin(self) -> None:
+        """Starts the children and doesn't wait for them; `close` must follow."""
         self._closed = False
-        await asyncio.gather(*(self._fill_slot() for _ in range(self._size)))
+        self._starting = tuple(asyncio.create_task(self._fill_slot()) for _ in range(self._size))
+
+    async def warm(self) -> None:
+        """Waits until the children that were begun are warm. Raises `ConfigurationError` when they can't be."""
+        await asyncio.gather(*self._starting)
         if len(self._children) < self._size:
             await self.close()
             raise ConfigurationError(
@@ -68,11 +78,14 @@ class ParserPool:
         if self._closed:
             return
         self._closed = True
+        for starting in self._starting:
+            starting.cancel()
         for child in self._children:
             child.kill()
         for _ in range(self._size):
             await self._discard(await self._slots.get())
         await asyncio.gather(*self._replacements)
+        await asyncio.gather(*self._starting, return_exceptions=True)  # they were cancelled
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -162,7 +175,11 @@ class ParserPool:
         await self._fill_slot()
 
     async def _fill_slot(self) -> None:
-        self._slots.put_nowait(None if self._closed else await self._start_child())
+        child = None
+        try:
+            child = None if self._closed else await self._start_child()
+        finally:
+            self._slots.put_nowait(child)
 
     async def _discard(self, child: ParserProcess | None) -> None:
         if child is not None:

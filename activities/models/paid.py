@@ -48,12 +48,16 @@ class Caller:
 
 
 class Kept(Contract):
-    """What the store holds: the reply, the run that paid for it, and whether it is an answer that others may use."""
+    """What the store holds: the reply, the run that paid for it, and whether it is an answer that others may use.
+
+    `holder` is the step of that run which has it in its accounts; empty in entries of an earlier version.
+    """
 
     raw: RawReply
     run: str
     is_answer: bool
     maybe_billed: int = 0
+    holder: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,9 @@ class PaidOnce:
             found = await self._granted_or_found(key, caller)
             if isinstance(found, Granted):
                 return await self._call(key, found, caller, call, is_answer)
-            if found.run == caller.run:
+            if found.run == caller.run and found.holder in ("", caller.holder):
                 return _served(Paid(found.raw, ReplySource.RECOVERED, found.maybe_billed))
-            if found.is_answer:
+            if found.run == caller.run or found.is_answer:
                 return _served(Paid(found.raw, ReplySource.CACHED))
         raise CallInFlight("another run's reply to this request is no answer; asking again")
 
@@ -139,7 +143,7 @@ class PaidOnce:
             if not (isinstance(error, ProviderError) and error.maybe_billed):
                 await self._completions.abandon(key, granted.token)
             raise
-        kept = Kept(raw=raw, run=caller.run, is_answer=is_answer(raw), maybe_billed=maybe_billed)
+        kept = Kept(raw=raw, run=caller.run, is_answer=is_answer(raw), maybe_billed=maybe_billed, holder=caller.holder)
         standing = await self._keep(key, granted.token, caller, kept)
         return Paid(standing.raw, ReplySource.CALLED, maybe_billed)
 
@@ -177,7 +181,9 @@ class PaidOnce:
 def _parts(request: AskRequest) -> list[str]:
     """All that makes two requests the same; the fence that differs in every prompt is not of it."""
     step = request.step
-    blobs = (step.prompt, request.text, request.previous, request.draft)
+    blobs = (step.prompt, request.text if request.reads_text else None, request.previous, request.draft)
+    given = [part for each in request.given for part in (each.label, each.answer.sha256)]
+    sources = [str(number) for number in request.sources] if request.draft else []
     return [
         str(request.model),
         step.name,
@@ -185,6 +191,8 @@ def _parts(request: AskRequest) -> list[str]:
         str(step.max_output_tokens),
         str(step.temperature),
         *(blob.sha256 if blob else "" for blob in blobs),
+        *given,
+        *sources,
     ]
 
 

@@ -4,18 +4,24 @@ import asyncio
 import json
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
+
+from pydantic import BaseModel
 
 from activities.guards.budgets import Budget
 from activities.models.prices import Prices
+from activities.models.prompts import Prompt
 from activities.models.providers import ModelCall
-from activities.models.tokens import most_input_tokens
+from activities.models.tokens import most_input_tokens, most_tokens
 from engross.contracts import AskRequest, ModelRef
 from engross.errors import CallTooDear, ContextTooLong, PriceUnknown
 
 _FREE: Final = Decimal(0)
 # Estimates can be four times too high, for vocabularies that are not public.
 _MARGIN: Final = 4
+# Characters. Counting so many takes a few milliseconds, of blanks 14; more of them get a thread.
+_SHORT: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,7 @@ class Preflight:
     async def estimate(self, request: AskRequest, call: ModelCall) -> Estimate:
         """Raises `ContextTooLong`, `PriceUnknown` or `CallTooDear`, each with the fix."""
         model = request.model
-        texts = (call.prompt.system, call.prompt.user, json.dumps(call.output.model_json_schema()))
-        input_tokens = await asyncio.to_thread(most_input_tokens, texts, asked=model)
+        input_tokens = await _most_tokens_of(call.prompt, model) + _schema_tokens(call.output, model)
         self._check_window(model, input_tokens)
         budgets = self.budgets(request)
         most = self.prices.worst_case(model, input_tokens=input_tokens, output_tokens=call.max_output_tokens)
@@ -88,3 +93,15 @@ class Preflight:
         if request.budget is None:
             return (tenant, day)
         return (Budget("run", request.budget.account, request.budget.limit_usd), tenant, day)
+
+
+async def _most_tokens_of(prompt: Prompt, asked: ModelRef) -> int:
+    texts = (prompt.system, prompt.user)
+    if sum(map(len, texts)) <= _SHORT:
+        return most_input_tokens(texts, asked=asked)
+    return await asyncio.to_thread(most_input_tokens, texts, asked=asked)
+
+
+@lru_cache(maxsize=512)  # more than the steps of all jobs of an installation, each by all models of its route
+def _schema_tokens(output: type[BaseModel], asked: ModelRef) -> int:
+    return most_tokens(json.dumps(output.model_json_schema()), asked=asked)

@@ -1,8 +1,7 @@
 """The two wire protocols, through instructor and the providers' SDKs. One request a call: Temporal alone retries."""
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -10,19 +9,16 @@ import anthropic
 import instructor
 import openai
 import structlog
-from instructor.core.hooks import Hooks
 from pydantic import BaseModel
 
+from activities.models.forms import anthropic_form, openai_form
 from activities.models.prompts import Prompt
 from activities.models.replies import RawReply, read_anthropic, read_openai
 from activities.models.translate import translate
 from activities.models.transport import client_options
-from engross.errors import InvalidRequest, ProviderGarbled, ProviderOverloaded
+from engross.errors import InvalidRequest, ProviderOverloaded
 
 _log = structlog.get_logger(__name__)
-
-# instructor logs what providers say about a failed call, which can quote the request.
-logging.getLogger("instructor").setLevel(logging.CRITICAL + 1)
 
 
 @dataclass(frozen=True)
@@ -78,10 +74,9 @@ class OpenAIProvider:
 
     def __init__(self, *, api_key: str, base_url: str | None, seconds: float, name: str = "openai") -> None:
         self._name = name
-        http = openai.DefaultAsyncHttpxClient(**client_options(seconds))
+        http = openai.DefaultAioHttpClient(**client_options(seconds))
         self._sdk = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=http)
         self._seconds = seconds
-        self._clients: dict[instructor.Mode, Any] = {}
         # OpenAI's own newer models know only the new name of the limit; other servers mostly the old one.
         self._default = Dialect() if base_url else Dialect(limit_parameter="max_completion_tokens")
         self._dialects: dict[str, Dialect] = {}
@@ -104,12 +99,10 @@ class OpenAIProvider:
             return reply
 
     async def _send(self, call: ModelCall, dialect: Dialect) -> RawReply:
-        client = self._clients.get(dialect.mode)
-        if client is None:
-            client = self._clients[dialect.mode] = instructor.from_openai(self._sdk, mode=dialect.mode)
-        messages = [{"role": "system", "content": call.prompt.system}, {"role": "user", "content": call.prompt.user}]
-        request = {"messages": messages, **dialect.parameters(call)}
-        return await _reply(client, call, self._seconds, self._name, read_openai, **request)
+        request = {**openai_form(call.output, dialect.mode).filled(call.prompt), **dialect.parameters(call)}
+        # As `extra_body`, which goes before all else, it is sent as it is: the SDK would look at every part of it.
+        sending = self._sdk.chat.completions.create(model=call.model, messages=[], extra_body=request)
+        return read_openai(await _sent(sending, self._seconds, self._name))
 
     def _learn(self, model: str, dialect: Dialect) -> None:
         self._dialects[model] = dialect
@@ -129,23 +122,16 @@ class AnthropicProvider:
     """Anthropic's Messages API, or another server that speaks it at `base_url`. The API takes no temperature."""
 
     def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
-        http = anthropic.DefaultAsyncHttpxClient(**client_options(seconds))
+        http = anthropic.DefaultAioHttpClient(**client_options(seconds))
         self._sdk = anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=http)
-        self._client = instructor.from_anthropic(self._sdk, mode=instructor.Mode.TOOLS)
         self._seconds = seconds
 
     async def call(self, call: ModelCall) -> RawReply:
+        request, limit = anthropic_form(call.output).filled(call.prompt), call.max_output_tokens
+        # As `extra_body`: see `OpenAIProvider._send`.
+        sending = self._sdk.messages.create(model=call.model, max_tokens=limit, messages=[], extra_body=request)
         try:
-            return await _reply(
-                self._client,
-                call,
-                self._seconds,
-                "anthropic",
-                read_anthropic,
-                system=call.prompt.system,
-                messages=[{"role": "user", "content": call.prompt.user}],
-                max_tokens=call.max_output_tokens,
-            )
+            return read_anthropic(await _sent(sending, self._seconds, "anthropic"))
         except anthropic.APIStatusError as error:
             raise translate(error, "anthropic") from None
 
@@ -153,40 +139,15 @@ class AnthropicProvider:
         await self._sdk.close()
 
 
-async def _reply(
-    client: Any, call: ModelCall, seconds: float, provider: str, read: Callable[[object], RawReply], **request: Any
-) -> RawReply:
-    """The reply as it came, whatever instructor made of it; status errors as the SDK raised them, all others named."""
-    seen: list[RawReply | ProviderGarbled] = []
-
-    def keep(raw: object) -> None:
-        # Read at once, as instructor then adds up the usage in the raw reply; kept, as it swallows what hooks raise.
-        try:
-            seen.append(read(raw))
-        except ProviderGarbled as error:
-            seen.append(error)
-
-    hooks = Hooks()
-    hooks.on("completion:response", keep)
+async def _sent(sending: Awaitable[object], seconds: float, provider: str) -> object:
+    """The reply as it came; status errors as the SDK raised them, all others named."""
     try:
         async with asyncio.timeout(seconds):
-            await client.create(model=call.model, response_model=call.output, max_retries=0, hooks=hooks, **request)
-    except Exception as error:  # noqa: BLE001 - instructor wraps anything; the raw reply or the translator decides
-        if not seen:
-            raise _status_error(error) or translate(error, provider) from None
-    reply = seen[0]
-    if isinstance(reply, ProviderGarbled):
-        raise reply
-    return reply
-
-
-def _status_error(error: BaseException) -> Exception | None:
-    current: BaseException | None = error
-    while current is not None:
-        if isinstance(current, openai.APIStatusError | anthropic.APIStatusError):
-            return current
-        current = current.__cause__
-    return None
+            return await sending
+    except (openai.APIStatusError, anthropic.APIStatusError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever is no status error is one the translator names
+        raise translate(error, provider) from None
 
 
 def _complaint(error: openai.APIStatusError) -> str:

@@ -60,13 +60,13 @@ def most_input_tokens(texts: Iterable[str], *, asked: ModelRef) -> int:
     Near for OpenAI's models since GPT-4o. For all others, whose vocabularies are unknown or not public: half as much
     again, and three quarters of a token for each letter of a script other than Latin, Chinese and Japanese.
     """
-    framing = _FRAMINGS.get(asked.provider, _FRAMING)
+    return _FRAMINGS.get(asked.provider, _FRAMING) + sum(most_tokens(text, asked=asked) for text in texts)
+
+
+def most_tokens(text: str, *, asked: ModelRef) -> int:
+    """What `text` adds to that estimate."""
     if _speaks_o200k(asked):
-        return framing + sum(map(count_tokens, texts))
-    return framing + sum(_most_tokens_elsewhere(text) for text in texts)
-
-
-def _most_tokens_elsewhere(text: str) -> int:
+        return count_tokens(text)
     letters = sum(len(run.group()) for run in _ALPHABETS.finditer(text))
     return math.ceil(_ELSEWHERE * count_tokens(text) + _LETTER * letters)
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+import aiohttp
 import anthropic
 import httpx2
 import openai
@@ -44,6 +45,9 @@ _POLICY: Final = (
 # Some come as a 429 or a 400: waiting does not help.
 _NO_MONEY: Final = ("insufficient_quota", "credit balance", "billing_not_active", "billing_hard_limit_reached")
 _NO_CONNECTION: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+# What the aiohttp transport calls no connection, too, although the request may have gone out.
+_LOST_CONNECTION: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+_BROKE: Final = "the connection to {} broke in mid-call"
 _LONGEST_WAIT: Final = 3600.0  # a Retry-After beyond an hour is as likely a mistake as a wish
 
 RETRY_AFTER_ODD: Final = Counter(
@@ -67,13 +71,20 @@ def translate(error: BaseException, provider: str) -> EngrossError:
 
 def _of_connection(error: BaseException, provider: str) -> EngrossError:
     reason = error.__cause__
-    if isinstance(reason, _NO_CONNECTION):
-        return ProviderUnreachable(f"no connection to {provider}")
     if isinstance(reason, httpx2.DecodingError):
         return _garbled(reason, provider)
+    if _was_lost(reason):
+        return ProviderUnreachable(_BROKE.format(provider), maybe_billed=True)
+    if isinstance(reason, _NO_CONNECTION):
+        return ProviderUnreachable(f"no connection to {provider}")
     if isinstance(error, openai.APITimeoutError | anthropic.APITimeoutError | TimeoutError):
         return ProviderTimeout(f"{provider} did not answer in time; the call may have been billed")
-    return ProviderUnreachable(f"the connection to {provider} broke in mid-call", maybe_billed=True)
+    return ProviderUnreachable(_BROKE.format(provider), maybe_billed=True)
+
+
+def _was_lost(reason: BaseException | None) -> bool:
+    cause = reason.__cause__ if reason else None
+    return isinstance(cause, _LOST_CONNECTION) and not isinstance(cause, aiohttp.ClientConnectorError)
 
 
 def _garbled(reason: BaseException, provider: str) -> ProviderGarbled:

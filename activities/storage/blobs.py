@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from activities.storage.known_files import KnownFiles
 from engross.contracts import BlobRef
 from engross.errors import ConfigurationError, CorruptDocument, DocumentNotFound, InvalidRequest, ServiceUnavailable
 from engross.names import is_name
@@ -32,6 +32,9 @@ class BlobStore:
     def __init__(self, store: ObjectStore, url: str) -> None:
         self._store = store
         self._url = url
+        # Object stores are durable when they answer; obstore's file store leaves syncing to us.
+        folder = store.prefix if isinstance(store, LocalStore) else None
+        self._files = None if folder is None else KnownFiles(Path(folder))
 
     @classmethod
     def open(cls, url: str) -> "BlobStore":
@@ -61,35 +64,35 @@ class BlobStore:
         """Keeps `data` and returns its reference, once it is safe against a crash of the machine.
 
         Putting the same bytes again is free of harm: what is there is verified and kept, or replaced when it is
-        damaged. Raises `ServiceUnavailable`.
+        damaged. What this process has put before and nobody has changed is known to be safe. Raises
+        `ServiceUnavailable`.
         """
         ref = BlobRef(tenant=tenant, sha256=hashlib.sha256(data).hexdigest(), size=len(data), media_type=media_type)
         key = _key(tenant, ref.sha256)
+        if self._files is not None and self._files.is_durable(key):
+            return ref
         with _translated(self._url):
-            try:
-                await self._store.put_async(key, data, mode="create", use_multipart=False)
-            except AlreadyExistsError:
-                if not await self._is_whole(ref):
-                    await self._store.put_async(key, data, mode="overwrite", use_multipart=False)
-            await self._make_durable(key)
+            new = await self._write(ref, key, data)
+            if self._files is not None:
+                await asyncio.to_thread(self._files.flush, key, new=new)
+                self._files.keep(key, data, self._files.state(key), durable=True)
         return ref
 
     async def get(self, ref: BlobRef) -> bytes:
-        """The bytes behind `ref`, verified.
+        """The bytes behind `ref`, verified, or as they were verified before if the file has not changed since.
 
         Raises `DocumentNotFound` when there are none, `CorruptDocument` when they are not the ones that were put,
         `ServiceUnavailable`.
         """
-        shown = ref.sha256[:_SHOWN_DIGITS]
-        with _translated(self._url):
-            try:
-                found = await self._store.get_async(_key(ref.tenant, ref.sha256))
-                size = found.meta["size"]
-                data = bytes(await found.bytes_async()) if size == ref.size else b""
-            except FileNotFoundError:
-                raise DocumentNotFound(f"blob {shown} is not in the blob store; submit the document again") from None
-        if size != ref.size or hashlib.sha256(data).hexdigest() != ref.sha256:
-            raise CorruptDocument(f"blob {shown} is damaged in the blob store; submit the document again")
+        key, state = _key(ref.tenant, ref.sha256), None
+        if self._files is not None:
+            known = self._files.data(key)
+            if known is not None and len(known) == ref.size:
+                return known
+            state = self._files.state(key)
+        data = await self._read(ref, key)
+        if self._files is not None:
+            self._files.keep(key, data, state, durable=False)
         return data
 
     async def find(self, tenant: str, sha256: str) -> BlobRef | None:
@@ -108,6 +111,29 @@ class BlobStore:
         with _translated(self._url):
             await self._store.put_async(_PROBE, b"engross", use_multipart=False)
 
+    async def _write(self, ref: BlobRef, key: str, data: bytes) -> bool:
+        """Whether it had to be written."""
+        try:
+            await self._store.put_async(key, data, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            if await self._is_whole(ref):
+                return False
+            await self._store.put_async(key, data, mode="overwrite", use_multipart=False)
+        return True
+
+    async def _read(self, ref: BlobRef, key: str) -> bytes:
+        shown = ref.sha256[:_SHOWN_DIGITS]
+        with _translated(self._url):
+            try:
+                found = await self._store.get_async(key)
+                size = found.meta["size"]
+                data = bytes(await found.bytes_async()) if size == ref.size else b""
+            except FileNotFoundError:
+                raise DocumentNotFound(f"blob {shown} is not in the blob store; submit the document again") from None
+        if size != ref.size or hashlib.sha256(data).hexdigest() != ref.sha256:
+            raise CorruptDocument(f"blob {shown} is damaged in the blob store; submit the document again")
+        return data
+
     async def _is_whole(self, ref: BlobRef) -> bool:
         try:
             await self.get(ref)
@@ -115,30 +141,11 @@ class BlobStore:
             return False
         return True
 
-    async def _make_durable(self, key: str) -> None:
-        # Object stores are durable when they answer; obstore's file store leaves syncing to us.
-        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
-            await asyncio.to_thread(_sync, Path(self._store.prefix), key)
-
 
 def _key(tenant: str, sha256: str) -> str:
     if not is_name(tenant) or not _SHA256.fullmatch(sha256):
         raise InvalidRequest("a blob reference needs a tenant's name and a SHA-256 in lower-case hexadecimal")
     return f"{tenant}/{sha256[:2]}/{sha256}"
-
-
-def _sync(root: Path, key: str) -> None:
-    """Flushes the file and every folder between it and the root, whose entries may be new, to the disk."""
-    path = root / key
-    while True:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if path == root:
-            return
-        path = path.parent
 
 
 @contextlib.contextmanager

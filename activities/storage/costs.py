@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Column, Integer, MetaData, RowMapping, Select, Table, Text, case, func, select
 
-from engross.contracts import Contract, ReplySource, StoreRequest
+from engross.contracts import Contract, ReplySource, Spent, StoreRequest
 
 # `attempt` is Temporal's own id of a run: two runs of one `run_id` spend twice. `place` is the reply's number in it.
 SPENT: Final = Table(
@@ -92,8 +92,13 @@ def spent_rows(request: StoreRequest, started_at: str) -> list[dict[str, Any]]:
             "cost_usd": None if spent.cost_usd is None else format(spent.cost_usd, "f"),
             "maybe_billed": spent.maybe_billed,
         }
-        for place, spent in enumerate(request.spent)
+        for place, spent in enumerate(each for spent in request.spent for each in _lines(spent))
     ]
+
+
+def _lines(spent: Spent) -> list[Spent]:
+    """Kept replies are counted by their rows, so that each has one; all others are counted by their calls."""
+    return [spent] * spent.replies if spent.source is ReplySource.CACHED else [spent]
 
 
 def costs_query(

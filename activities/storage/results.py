@@ -1,32 +1,26 @@
-"""How runs ended, one row a run, and what they spent, in SQLite or PostgreSQL through SQLAlchemy."""
+"""How runs ended, one row a run, what they spent, and what became of batches, in SQLite or PostgreSQL."""
 
-import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, event, or_, select, text, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import ColumnElement, RowMapping, Select, select, tuple_
 
-from activities.storage.costs import SPENT, CostLine, CostsBy, costs_query, in_order, line_of, spent_rows
-from activities.storage.rows import INDEXES, RUNS, StoredRun, row_of, run_of, stamp
-from engross.contracts import Outcome, StoreRequest
-from engross.errors import ConfigurationError, ServiceUnavailable
+from activities.ports import RunReport
+from activities.storage.batches import BATCH_INDEXES, BATCH_ROWS, BatchRows, batch_row
+from activities.storage.costs import SPENT, CostLine, CostsBy, costs_query, in_order, line_of
+from activities.storage.database import Database
+from activities.storage.details import DETAILS, details_of, of_same_run
+from activities.storage.rows import INDEXES, RUNS, StoredRun, run_of, stamp
+from activities.storage.writes import Rows, Writes
+from engross.contracts import LedgerEntry, Outcome, StoreGroupRequest, StoreRequest
 
-_DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 _PAGE: Final = 500
-_BUSY_SECONDS: Final = 30
-# Any number will do, as long as every process of ours uses the same.
-_CREATE_LOCK: Final = 0x656E67726F73
-
 _NEWEST_FIRST: Final = (RUNS.c.started_at.desc(), RUNS.c.run_id.desc(), RUNS.c.tenant.desc())
+_DETAILS: Final = ("ledger", "missing", "flags")
+_WHOLE: Final = select(RUNS, *(DETAILS.c[name] for name in _DETAILS)).select_from(
+    RUNS.outerjoin(DETAILS, of_same_run())
+)
 
 
 class ResultStore:
@@ -35,8 +29,10 @@ class ResultStore:
     Every method raises `ServiceUnavailable` when the database does not answer.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._writes = Writes(database.insert)
+        self.batches = BatchRows(database)
 
     @classmethod
     def open(cls, url: str) -> "ResultStore":
@@ -44,56 +40,39 @@ class ResultStore:
 
         Raises `ConfigurationError` for another kind of address.
         """
-        try:
-            parsed = make_url(url)
-        except ArgumentError:
-            raise ConfigurationError(_expected("that is no database address")) from None
-        if parsed.drivername not in _DRIVERS:
-            raise ConfigurationError(_expected(f"{parsed.drivername!r} is not supported"))
-        return cls(_sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed))
+        return cls(Database.open(url))
 
     async def start(self) -> None:
         """Creates what is missing. Safe to repeat, and when several processes do it at once."""
-        with self._translated():
-            self._make_folder()
-            async with self._engine.begin() as connection:
-                if self._engine.dialect.name == "postgresql":
-                    # Two CREATE TABLE IF NOT EXISTS at once can fail on PostgreSQL's own catalogue.
-                    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
-                for table in (RUNS, SPENT):
-                    await connection.execute(CreateTable(table, if_not_exists=True))
-                for index in INDEXES:
-                    await connection.execute(CreateIndex(index, if_not_exists=True))
+        await self._database.create((RUNS, SPENT, DETAILS, BATCH_ROWS), (*INDEXES, *BATCH_INDEXES))
 
-    async def put(self, request: StoreRequest, answer: bytes | None) -> None:
-        """Stores how a run ended and what it spent; `answer` is its JSON text.
+    async def put(self, request: StoreRequest, answer: bytes | None, ledger: Sequence[LedgerEntry] = ()) -> None:
+        """Stores how a run ended and what it spent; `answer` is its JSON text, `ledger` the whole of it.
 
         The row of a run that started later is never overwritten, and repeating a call changes nothing, not even
         `stored_at`. What was spent is kept whichever row wins. Raises `InvalidRequest` when the answer is not JSON or
         `started_at` no time.
         """
-        row = row_of(request, answer)
-        spent = spent_rows(request, row["started_at"])
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = insert(RUNS).values(row)
-        new = statement.excluded
-        statement = statement.on_conflict_do_update(
-            index_elements=[RUNS.c.run_id, RUNS.c.tenant],
-            set_={column: new[column] for column in row if column not in ("run_id", "tenant")},
-            where=or_(
-                new.started_at > RUNS.c.started_at,
-                and_(new.started_at == RUNS.c.started_at, new.fingerprint != RUNS.c.fingerprint),
-            ),
-        )
-        with self._translated():
-            async with self._engine.begin() as connection:
-                await connection.execute(statement)
-                if spent:
-                    await connection.execute(insert(SPENT).on_conflict_do_nothing(), spent)
+        rows = Rows()
+        rows.add(RunReport(request, answer, ledger or request.ledger))
+        async with self._database.writing() as connection:
+            await self._writes.write(connection, rows)
+
+    async def put_group(self, request: StoreGroupRequest, reports: Sequence[RunReport]) -> None:
+        """Stores rows of a batch, and `reports` on their runs as `put` does, all or nothing.
+
+        A row that has ended is not parked again by a repeated call, nor by one that comes late.
+        """
+        # Always in the same order, so that two who write the same rows never wait for each other.
+        rows = Rows(of_batch=[batch_row(request, each) for each in sorted(request.rows, key=lambda each: each.row)])
+        for report in sorted(reports, key=lambda each: each.request.result.run_id):
+            rows.add(report)
+        async with self._database.writing() as connection:
+            await self._writes.write(connection, rows)
 
     async def get(self, run_id: str) -> StoredRun | None:
         """The newest row of that id; None when there is none."""
-        query = select(RUNS).where(RUNS.c.run_id == run_id).order_by(*_NEWEST_FIRST).limit(1)
+        query = _WHOLE.where(RUNS.c.run_id == run_id).order_by(*_NEWEST_FIRST).limit(1)
         rows = await self._fetch(query)
         return rows[0] if rows else None
 
@@ -107,7 +86,7 @@ class ResultStore:
     ) -> AsyncIterator[StoredRun]:
         """Rows, newest run first, page by page: nothing is locked or held open while the caller works."""
         wanted = {"job": job, "tenant": tenant, "outcome": outcome}
-        query = select(RUNS).order_by(*_NEWEST_FIRST)
+        query = _WHOLE.order_by(*_NEWEST_FIRST)
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(RUNS.c[column] == str(value))
@@ -138,72 +117,31 @@ class ResultStore:
         """
         query = costs_query(by, job=job, tenant=tenant, since=since, until=until)
         lines: dict[str, CostLine] = {}
-        with self._translated():
-            async with self._engine.connect() as connection, connection.stream(query) as found:
-                async for page in found.mappings().partitions(_PAGE):
-                    for line in map(line_of, page):
-                        lines[line.name] = lines[line.name] + line if line.name in lines else line
+        async with self._database.reading() as connection, connection.stream(query) as found:
+            async for page in found.mappings().partitions(_PAGE):
+                for line in map(line_of, page):
+                    lines[line.name] = lines[line.name] + line if line.name in lines else line
         return in_order(lines.values(), by)
 
     async def check(self) -> None:
         """Raises `ServiceUnavailable` with the fix unless the tables are there and can be written to."""
         await self.start()
-        with self._translated():
-            async with self._engine.begin() as connection:
-                # Takes the write lock and changes nothing.
-                await connection.execute(RUNS.delete().where(RUNS.c.run_id == ""))
+        async with self._database.writing() as connection:
+            # Takes the write lock and changes nothing.
+            await connection.execute(RUNS.delete().where(RUNS.c.run_id == ""))
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._engine.dispose()
+        await self._database.close()
 
     async def _fetch(self, query: Select[Any]) -> list[StoredRun]:
-        with self._translated():
-            async with self._engine.connect() as connection:
-                return [run_of(row) for row in (await connection.execute(query)).mappings()]
-
-    def _make_folder(self) -> None:
-        database = self._engine.url.database
-        if self._engine.dialect.name == "sqlite" and database:
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (DBAPIError, PoolTimeoutError, OSError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-            # Trouble of the database's own may speak; a complaint about data can quote it.
-            is_about_data = isinstance(error, DBAPIError) and not isinstance(error, OperationalError | InterfaceError)
-            reason = type(cause).__name__ if is_about_data else (str(cause).splitlines() or [type(cause).__name__])[0]
-            url = self._engine.url.render_as_string(hide_password=True)
-            raise ServiceUnavailable(
-                f"result store {url} does not work: {reason}; check that it can be written to, or set ENGROSS_RESULTS"
-            ) from error
+        return [_run_of(row) for row in await self._database.fetch(query)]
 
 
-def _expected(problem: str) -> str:
-    return f"ENGROSS_RESULTS: {problem}; use sqlite+aiosqlite:///path/results.db or postgresql+asyncpg://user@host/name"
+def _run_of(row: RowMapping) -> StoredRun:
+    return run_of({**row, **details_of(row)})
 
 
 def _after(last: StoredRun) -> ColumnElement[bool]:
     place = tuple_(RUNS.c.started_at, RUNS.c.run_id, RUNS.c.tenant)
     return place < tuple_(stamp(last.started_at), last.run_id, last.tenant)
-
-
-def _postgresql_engine(url: URL) -> AsyncEngine:
-    return create_async_engine(url, pool_pre_ping=True, connect_args={"timeout": 10, "command_timeout": 30})
-
-
-def _sqlite_engine(url: URL) -> AsyncEngine:
-    engine = create_async_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: DBAPIConnection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        # The official copy: once stored, a power cut must not take it back. Costs one fsync a run.
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.close()
-
-    return engine

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Index, Integer, MetaData, RowMapping, Table, Text
+from sqlalchemy import Column, ColumnElement, Index, Integer, MetaData, Table, Text, and_, or_
 
-from engross.contracts import Contract, ErrorInfo, Outcome, Problem, StoreRequest, Usage
+from activities.storage.database import Excluded
+from engross.contracts import Contract, ErrorInfo, LedgerEntry, Outcome, Problem, StoreRequest, Usage
 from engross.errors import InvalidRequest
 
 _PROBLEMS: Final = TypeAdapter(tuple[Problem, ...])
@@ -69,11 +71,23 @@ class StoredRun(Contract):
     prompt_version: str = ""
     calls: int = 0
     repairs: int = 0
+    missing: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    ledger: tuple[LedgerEntry, ...] = ()
 
 
 def stamp(time: datetime) -> str:
     """`time` as stored: UTC, microseconds, one width."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def started_stamp(text: str) -> str:
+    """The time that a message names, as stored. Raises `InvalidRequest` when it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest("started_at must be a time in ISO 8601") from None
+    return stamp(time if time.tzinfo else time.replace(tzinfo=UTC))
 
 
 def row_of(request: StoreRequest, answer: bytes | None) -> dict[str, Any]:
@@ -84,13 +98,13 @@ def row_of(request: StoreRequest, answer: bytes | None) -> dict[str, Any]:
         "tenant": result.tenant,
         "job": result.job,
         "outcome": str(result.outcome),
-        "started_at": stamp(_time_of(request.started_at)),
-        "document_name": _storable(request.document_name),
+        "started_at": started_stamp(request.started_at),
+        "document_name": storable(request.document_name),
         "document_sha256": request.document.sha256 if request.document else None,
         "answer": _json_text(answer),
         "answer_sha256": _answer_sha256(request, answer),
         "error_type": result.error.type if result.error else None,
-        "error_message": _storable(result.error.message) if result.error else None,
+        "error_message": storable(result.error.message) if result.error else None,
         "problems": _PROBLEMS.dump_json(result.problems).decode(),
         "input_tokens": result.usage.input_tokens,
         "output_tokens": result.usage.output_tokens,
@@ -107,7 +121,15 @@ def row_of(request: StoreRequest, answer: bytes | None) -> dict[str, Any]:
     return row
 
 
-def run_of(row: RowMapping) -> StoredRun:
+def is_newer(new: Excluded) -> ColumnElement[bool]:
+    """Whether the row `new` is of a run that began later than the one in its place, or corrects what it says."""
+    old = RUNS.c
+    return or_(
+        new.started_at > old.started_at, and_(new.started_at == old.started_at, new.fingerprint != old.fingerprint)
+    )
+
+
+def run_of(row: Mapping[str, Any]) -> StoredRun:
     """The value of a row."""
     values = dict(row)
     error = ErrorInfo(type=values["error_type"], message=values["error_message"]) if values["error_type"] else None
@@ -115,14 +137,6 @@ def run_of(row: RowMapping) -> StoredRun:
     answer = None if values["answer"] is None else json.loads(values["answer"])
     problems = _PROBLEMS.validate_json(values["problems"])
     return StoredRun.model_validate(values | {"error": error, "usage": usage, "answer": answer, "problems": problems})
-
-
-def _time_of(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest("started_at must be a time in ISO 8601") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _json_text(answer: bytes | None) -> str | None:
@@ -145,6 +159,7 @@ def _answer_sha256(request: StoreRequest, answer: bytes | None) -> str | None:
     return request.result.answer.sha256 if request.result.answer else None
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """`text` as every database takes it."""
     # PostgreSQL takes no NUL in text, and no database takes the half characters of undecodable file names.
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

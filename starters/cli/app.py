@@ -8,9 +8,10 @@ import typer
 
 from engross.contracts import DEFAULT_TENANT
 from engross.settings import load_settings
+from starters.cli.batch_commands import batch
 from starters.cli.ending import EPILOG, Commands
 from starters.cli.formats import Format
-from starters.cli.groups import budget, cache
+from starters.cli.groups import budget, cache, ledger
 from starters.cli.guard import check_rooms
 from starters.cli.options import JobFilter, Json, OutcomeFilter, Run, TenantFilter
 from starters.cli.output import data
@@ -241,5 +242,7 @@ def circuits(as_json: Json = False) -> None:
     raise typer.Exit(circuits.circuits(load_settings(), as_json=as_json))
 
 
+app.command()(ledger)
+app.add_typer(batch, name="batch")
 app.add_typer(budget, name="budget")
 app.add_typer(cache, name="cache")

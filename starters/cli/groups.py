@@ -1,11 +1,11 @@
-"""The commands of `engross budget` and `engross cache`, with their options."""
+"""The commands of `engross budget`, `engross cache` and `engross ledger`, with their options."""
 
 from typing import Annotated
 
 import typer
 
 from engross.settings import load_settings
-from starters.cli.options import Json
+from starters.cli.options import Json, Run
 
 budget = typer.Typer(help="What model calls may cost: per run, per tenant and month, per day.", no_args_is_help=True)
 cache = typer.Typer(help="Replies that are kept so that equal requests are paid for once.", no_args_is_help=True)
@@ -45,3 +45,10 @@ def clear_cache(
     from starters.cli import cache
 
     raise typer.Exit(cache.clear(load_settings(), job=job, tenant=tenant))
+
+
+def ledger(run: Run, as_json: Json = False) -> None:
+    """Show how every part of a run ended: chunks, perspectives, rounds, routes."""
+    from starters.cli import ledger
+
+    raise typer.Exit(ledger.ledger(load_settings(), run, as_json=as_json))

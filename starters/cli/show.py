@@ -10,6 +10,7 @@ from engross.contracts import Outcome
 from engross.errors import ServiceUnavailable
 from engross.settings import Settings
 from starters.cli.ending import ExitCode
+from starters.cli.ledger import show_gaps
 from starters.cli.output import clean, data, money, note, out
 from starters.cli.tables import cells, plain_table, show_fields
 from starters.client import Client
@@ -124,7 +125,10 @@ async def opened_results(settings: Settings) -> AsyncIterator[ResultStore]:
 
 
 def show_report(report: RunReport, link: str | None = None) -> None:
-    """Prints how a run ended: a line with its accounts, then its answer, field by field. A parked one is one line."""
+    """Prints how a run ended: a line with its accounts, what it lacks, then its answer, field by field.
+
+    A parked one is one line.
+    """
     if report.outcome is Outcome.PARKED:
         why = f"{report.error.type}: {report.error.message}" if report.error else ""
         data(clean(f"parked  {report.document}  {report.run_id}  {why}; after that it goes on by itself"))
@@ -141,6 +145,7 @@ def show_report(report: RunReport, link: str | None = None) -> None:
     data(clean("  ".join(accounts)))
     if report.error:
         data(clean(f"  {report.error.type}: {report.error.message}"))
+    show_gaps(report)
     answer = report.answer if isinstance(report.answer, dict) else {"answer": report.answer}
     if report.answer is not None:
         show_fields({name: value if isinstance(value, str) else json.dumps(value) for name, value in answer.items()})

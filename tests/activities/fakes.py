@@ -9,7 +9,8 @@ from activities.documents.canonical import CanonicalText, canonical
 from activities.guards.breaker import Permit, Rest
 from activities.guards.budgets import Budget, Refused, Reserved
 from activities.guards.completions import Busy, CompletionKey, Found, Granted
-from engross.contracts import BlobRef, StoreRequest
+from activities.ports import RunReport
+from engross.contracts import BlobRef, LedgerEntry, StoreGroupRequest, StoreRequest
 
 
 class MemoryBlobs:
@@ -138,10 +139,16 @@ class Purse:
 
 
 class MemoryResults:
-    """Rows in a list."""
+    """Rows in lists: of runs, and of groups of a batch with the reports on their runs."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[StoreRequest, bytes | None]] = []
+        self.ledgers: list[Sequence[LedgerEntry]] = []
+        self.groups: list[tuple[StoreGroupRequest, Sequence[RunReport]]] = []
 
-    async def put(self, request: StoreRequest, answer: bytes | None) -> None:
+    async def put(self, request: StoreRequest, answer: bytes | None, ledger: Sequence[LedgerEntry] = ()) -> None:
         self.rows.append((request, answer))
+        self.ledgers.append(ledger)
+
+    async def put_group(self, request: StoreGroupRequest, reports: Sequence[RunReport]) -> None:
+        self.groups.append((request, reports))

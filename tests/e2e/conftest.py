@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 
 from engross.names import PROVIDERS
 from engross.settings import PREFIX, Settings, variable
+from tests.e2e.pattern_jobs import write_pattern_jobs
 from tests.ports import free_ports
 
 PORTS = ("temporal_port", "ui_port", "redis_port", "standin_port", "health_port")
@@ -181,7 +183,7 @@ def write_capped_job(root: Path) -> None:
 @pytest.fixture(scope="session")
 def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
     """The stack as it comes: the stand-in over OpenAI's wire."""
-    jobs = write_job(tmp_path_factory.mktemp("jobs"))
+    jobs = write_pattern_jobs(Path(write_job(tmp_path_factory.mktemp("jobs"))))
     with running(tmp_path_factory.mktemp("engross"), ENGROSS_JOBS_PATH=jobs) as command:
         yield command
 
@@ -189,7 +191,7 @@ def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
 @pytest.fixture(scope="session")
 def engross_anthropic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
     """A second stack, whose runs ask over Anthropic's wire, and whose calls have a price."""
-    jobs = write_dying_job(tmp_path_factory.mktemp("jobs"))
+    jobs = write_pattern_jobs(Path(write_dying_job(tmp_path_factory.mktemp("jobs"))))
     write_capped_job(Path(jobs))
     variables = {
         "ENGROSS_MODEL": "anthropic:stand-in",
@@ -198,3 +200,11 @@ def engross_anthropic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engr
     }
     with running(tmp_path_factory.mktemp("anthropic"), **variables) as command:
         yield command
+
+
+@pytest.fixture
+def seed() -> int:
+    """Makes the documents of a test new, so that no reply to an earlier one is kept."""
+    number = random.randrange(10**6)  # noqa: S311 - no secret
+    print(f"seed {number}")  # noqa: T201 - for whoever repeats it
+    return number

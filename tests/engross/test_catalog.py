@@ -76,7 +76,7 @@ def test_a_broken_job_is_named_and_hides_no_other(tmp_path: Path, change: dict[s
 def test_an_unknown_job_suggests_the_nearest() -> None:
     with pytest.raises(UnknownJob, match="did you mean 'invoice'"):
         load_catalog().get("invoices")
-    with pytest.raises(UnknownJob, match="known jobs: invoice"):
+    with pytest.raises(UnknownJob, match="known jobs: clinical_note"):
         load_catalog().get("zzzz")
 
 

@@ -228,7 +228,7 @@ def rows(engross: Engross, tenant: str) -> list[Row]:
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as database:
         found = database.execute(_ROWS, (tenant,)).fetchall()
     return [
-        Row(name, outcome, error, json.loads(answer)["total"] if answer else None, calls, maybe_billed)
+        Row(name, outcome, error, json.loads(answer).get("total") if answer else None, calls, maybe_billed)
         for name, outcome, error, answer, calls, maybe_billed in found
     ]
 

@@ -21,6 +21,9 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from engross.contracts import (
+    BatchCounts,
+    BatchProgress,
+    BatchRequest,
     BudgetRaise,
     BudgetState,
     ErrorInfo,
@@ -29,8 +32,20 @@ from engross.contracts import (
     RunRequest,
     RunResult,
     Usage,
+    WindowChange,
 )
-from engross.names import BUDGET_QUERY, RAISE_BUDGET_UPDATE, RESUME_SIGNAL, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from engross.names import (
+    BATCH,
+    BUDGET_QUERY,
+    PAUSE_UPDATE,
+    PROGRESS_QUERY,
+    RAISE_BUDGET_UPDATE,
+    RESUME_SIGNAL,
+    SEARCH_ATTRIBUTES,
+    SET_WINDOW_UPDATE,
+    UNPAUSE_UPDATE,
+    WORKFLOWS_QUEUE,
+)
 from engross.settings import Settings, load_settings
 from starters.client import Client
 from tests.valkey import Valkey
@@ -111,6 +126,67 @@ class FakeChain:
         return BudgetState(budget=budget, raised_usd=raised, waiting_for=reason.message if reason else "")
 
 
+HANGING_GROUP, FAILING_GROUP = 2, 3
+
+
+@workflow.defn(name=BATCH)
+class FakeBatch:
+    """Ends at once with all of seven documents done, and stores nothing; by the size of its groups it fails, or runs
+    until it is paused and then resumed."""
+
+    @workflow.init
+    def __init__(self, request: BatchRequest) -> None:
+        self._request = request
+        self._at_once = request.at_once
+        self._is_paused = False
+        self._was_paused = False
+
+    @workflow.run
+    async def run(self, request: BatchRequest) -> BatchProgress:
+        if request.group == FAILING_GROUP:
+            raise ApplicationError("no document", type="EmptyBatch", non_retryable=True)
+        await workflow.wait_condition(
+            lambda: request.group != HANGING_GROUP or (self._was_paused and not self._is_paused)
+        )
+        return self.progress(7)
+
+    @workflow.query(name=PROGRESS_QUERY)
+    def progress(self, done: int = 3) -> BatchProgress:
+        return BatchProgress(
+            batch_id=workflow.info().workflow_id,
+            job=self._request.job,
+            tenant=self._request.tenant,
+            total=0 if self._request.group == FAILING_GROUP else 7,
+            counts=BatchCounts(
+                done=0 if self._request.group == FAILING_GROUP else done, cost_usd=Decimal("0.00000012"), calls=done
+            ),
+            running=7 - done,
+            at_once=self._at_once,
+            is_paused=self._is_paused,
+            started_at=workflow.info().start_time,
+            seconds=60,
+            per_minute=done,
+            eta_seconds=80 if done < 7 else None,
+        )
+
+    @workflow.update(name=PAUSE_UPDATE)
+    def pause(self) -> None:
+        self._is_paused = self._was_paused = True
+
+    @workflow.update(name=UNPAUSE_UPDATE)
+    def unpause(self) -> None:
+        self._is_paused = False
+
+    @unpause.validator
+    def check(self) -> None:
+        if not self._is_paused:
+            raise ApplicationError("it is not paused", type="InvalidRequest")
+
+    @workflow.update(name=SET_WINDOW_UPDATE)
+    def set_window(self, change: WindowChange) -> None:
+        self._at_once = change.at_once
+
+
 @asynccontextmanager
 async def start_server() -> AsyncIterator[WorkflowEnvironment]:
     """A development server with our search attributes."""
@@ -126,9 +202,12 @@ async def start_server() -> AsyncIterator[WorkflowEnvironment]:
 
 
 def fake_worker(client: temporalio.client.Client) -> Worker:
-    """A worker for the fake workflow."""
+    """A worker for the fake workflows."""
     return Worker(
-        client, task_queue=WORKFLOWS_QUEUE, workflows=[FakeChain], workflow_runner=UnsandboxedWorkflowRunner()
+        client,
+        task_queue=WORKFLOWS_QUEUE,
+        workflows=[FakeChain, FakeBatch],
+        workflow_runner=UnsandboxedWorkflowRunner(),
     )
 
 

@@ -1,5 +1,7 @@
 """The composition root: which queues, which keys, which folders."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,9 @@ from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError
 from engross.settings import Settings, load_settings, variable
 from workers.provider_access import provider_access
+from workers.queues import check_queues, default_queues, in_order
 from workers.redis_access import completion_secret
-from workers.wiring import check_queues, default_queues, document_roots
+from workers.wiring import document_roots
 
 STAND_IN = Endpoints(temporal="t", redis="r", stand_in="http://127.0.0.1:1")
 NO_STAND_IN = Endpoints(temporal="t", redis="r")
@@ -54,6 +57,19 @@ def test_an_unknown_queue_is_named() -> None:
     check_queues(["documents"])
     with pytest.raises(ConfigurationError, match="'document'; there are workflows, documents"):
         check_queues(["document"])
+
+
+def test_the_library_that_runs_ask_first_is_loaded_first(load: Any) -> None:
+    queues = ("models-openai", "documents", "models-anthropic", "workflows", "documents")
+    assert in_order(queues, load()) == ("documents", "workflows", "models-openai", "models-anthropic")
+    claude_first = load(ENGROSS_MODEL="anthropic:a,openai:b")
+    assert in_order(queues, claude_first) == ("documents", "workflows", "models-anthropic", "models-openai")
+
+
+def test_no_provider_library_comes_before_a_queue_needs_it() -> None:
+    program = "import sys, workers.serving; print({'openai', 'anthropic', 'instructor', 'tiktoken'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert loaded.stdout.strip() == "set()"
 
 
 def test_local_files_are_read_on_the_embedded_stack_and_nowhere_else_by_default(load: Any) -> None:

@@ -1,4 +1,4 @@
-"""Records one history for each way a chain can go: `python -m tests.workflows.record_histories`, on a real server.
+"""Records one history for each way a run can go: `python -m tests.workflows.record_histories`, on a real server.
 
 Only add to the folder: a history that no longer replays is a deploy that would break runs in flight (CONTRIBUTING says
 what to do then).
@@ -15,20 +15,25 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from engross.contracts import ReplyStatus
-from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from engross.contracts import SEGMENT_CHUNKS, ReplyStatus
+from engross.names import PLAIN_TEXT, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from starters.running import run
 from tests.conftest import BIN
 from tests.workflows.fakes import ScriptedActivities, reply, step
 from tests.workflows.harness import REQUEST, must_wait, workers
+from tests.workflows.map_reductions import document, unless
+from tests.workflows.test_fan_out import meeting
+from tests.workflows.test_refine import note
+from tests.workflows.test_router import post
 from workers.search_attributes import add_search_attributes
 
 FOLDER: Final = Path(__file__).parent / "histories"
+PLAIN: Final = {**REQUEST, "document": {**REQUEST["document"], "media_type": PLAIN_TEXT}}
 _INVALID: Final = ReplyStatus.INVALID
 
 
-def scripts() -> dict[str, ScriptedActivities]:
-    """A script for each way, by the name of its history."""
+def chains() -> dict[str, ScriptedActivities]:
+    """A script for each way that a chain can go, by the name of its history."""
     encrypted = ApplicationError("needs a password", type="EncryptedDocument", non_retryable=True)
     unusable = ApplicationError("refused key", type="AuthenticationFailed", non_retryable=True)
     return {
@@ -54,18 +59,44 @@ def scripts() -> dict[str, ScriptedActivities]:
     }
 
 
-async def record(client: Client, name: str, fakes: ScriptedActivities, request: Any = REQUEST) -> None:
+def others() -> dict[str, tuple[str, ScriptedActivities]]:
+    """A script and a workflow type for each way that other patterns can go, by the name of the history."""
+    missing = unless({"chunk-2": ReplyStatus.REFUSED, "chunk-3": ReplyStatus.TRUNCATED})
+    return {
+        "tree": ("map_reduce", document(5, fan_in=2, at_once=2)),
+        "partial": ("map_reduce", document(4, missing, partial=True)),
+        "halved": ("map_reduce", document(2, unless({"chunk-1": ReplyStatus.TRUNCATED}))),
+        "segments": ("map_reduce", document(SEGMENT_CHUNKS + 2)),
+        "at-once": ("fan_out", meeting()),
+        "one-missing": ("fan_out", meeting({"actions": ReplyStatus.REFUSED}, partial=True)),
+        "routed": ("router", post()),
+        "nowhere": ("router", post("nonsense")),
+        "best": ("refine", note([0.5, 0.7, 0.6])),
+        "not-evaluated": ("refine", note([ReplyStatus.REFUSED])),
+    }
+
+
+async def record(
+    client: Client, name: str, fakes: ScriptedActivities, request: Any = REQUEST, kind: str = "chain"
+) -> None:
     """Runs a script to its end and writes the history, unless there is one: those that runs have had stay."""
-    file = FOLDER / f"chain-{name}.json"
-    if file.exists():
+    if is_recorded(f"{kind}-{name}"):
         return
     async with workers(client, fakes):
-        handle = await client.start_workflow("chain", request, id=name, task_queue=WORKFLOWS_QUEUE)
+        handle = await client.start_workflow(kind, request, id=f"{kind}-{name}", task_queue=WORKFLOWS_QUEUE)
         with suppress(WorkflowFailureError):  # some scripts are meant to fail
             await handle.result()
-        history = await handle.fetch_history()
+        await write(client, f"{kind}-{name}", f"{kind}-{name}")
+
+
+def is_recorded(name: str) -> bool:
+    return (FOLDER / f"{name}.json").exists()
+
+
+async def write(client: Client, run_id: str, name: str) -> None:
+    history = await client.get_workflow_handle(run_id).fetch_history()
     text = json.dumps(without_the_machine(json.loads(history.to_json())), indent=2)
-    file.write_text(text + "\n", encoding="utf-8")
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def without_the_machine(value: Any, key: str = "") -> Any:
@@ -86,9 +117,16 @@ async def main() -> None:
         dev_server_existing_path=str(BIN / "temporal"), data_converter=pydantic_data_converter
     ) as environment:
         await add_search_attributes(environment.client, SEARCH_ATTRIBUTES)
-        for name, fakes in scripts().items():
-            await record(environment.client, name, fakes)
-        await record(environment.client, "wrong-input", ScriptedActivities(), request={"job": 5})
+        client = environment.client
+        for name, fakes in chains().items():
+            await record(client, name, fakes)
+        await record(client, "wrong-input", ScriptedActivities(), request={"job": 5})
+        await record(client, "plain-text", ScriptedActivities(stores_here=True), request=PLAIN)
+        for name, (kind, fakes) in others().items():
+            await record(client, name, fakes, kind=kind)
+        # Of the segments the last, which has two chunks; recorded with the run that it is a part of.
+        if not is_recorded("map_segment-two-chunks"):
+            await write(client, f"map_reduce-segments-chunks-{SEGMENT_CHUNKS + 1}", "map_segment-two-chunks")
 
 
 if __name__ == "__main__":

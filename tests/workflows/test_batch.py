@@ -3,24 +3,35 @@
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from engross.contracts import (
     BatchProgress,
     BatchRequest,
-    BatchRow,
     DocumentSource,
     ErrorInfo,
+    Outcome,
     ReplyStatus,
     RunResult,
     WindowChange,
 )
-from engross.names import PAUSE_UPDATE, PROGRESS_QUERY, SET_WINDOW_UPDATE, UNPAUSE_UPDATE, WORKFLOWS_QUEUE
+from engross.names import (
+    OUTCOME_ATTRIBUTE,
+    PAUSE_UPDATE,
+    PROGRESS_QUERY,
+    RESUME_SIGNAL,
+    SET_WINDOW_UPDATE,
+    UNPAUSE_UPDATE,
+    WORKFLOWS_QUEUE,
+)
 from tests.workflows.batches import BatchActivities, failing, manifest, workers
 from tests.workflows.fakes import reply
 
@@ -29,21 +40,36 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 REQUEST: dict[str, Any] = {"job": "invoice", "manifest": {"uri": "blob:1"}, "tenant": "acme"}
 
 
-async def started(client: Client, **request: Any) -> WorkflowHandle[Any, BatchProgress]:
+BATCHES = count(1)
+
+
+async def started(client: Client, run_id: str = "", **request: Any) -> WorkflowHandle[Any, BatchProgress]:
     return await client.start_workflow(
-        "batch", {**REQUEST, **request}, id="batch-1", task_queue=WORKFLOWS_QUEUE, result_type=BatchProgress
+        "batch",
+        {**REQUEST, **request},
+        id=run_id or f"batch-{next(BATCHES)}",
+        task_queue=WORKFLOWS_QUEUE,
+        result_type=BatchProgress,
     )
 
 
-async def run(client: Client, fakes: BatchActivities, **request: Any) -> BatchProgress:
+async def run(client: Client, fakes: BatchActivities, run_id: str = "", **request: Any) -> BatchProgress:
     async with workers(client, fakes):
-        return await (await started(client, **request)).result()
+        return await (await started(client, run_id, **request)).result()
 
 
 async def until(is_so: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not is_so():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.01)
+
+
+async def is_parked(handle: WorkflowHandle[Any, Any]) -> bool:
+    try:
+        found = (await handle.describe()).typed_search_attributes
+    except RPCError:
+        return False  # it has not started yet
+    return found.get(SearchAttributeKey.for_keyword(OUTCOME_ATTRIBUTE)) == Outcome.PARKED.value
 
 
 async def test_every_document_is_a_row_and_costs_are_added_up(environment: WorkflowEnvironment) -> None:
@@ -87,13 +113,13 @@ async def test_a_document_that_parks_goes_on_in_a_run_of_its_own(environment: Wo
     spent = failing("BudgetExhausted", 1.0, "tenant", 0)
     invalid = reply(ReplyStatus.INVALID)
     fakes = BatchActivities(manifest(3), replies={"2": [invalid, spent, reply()]})
-    progress = await run(environment.client, fakes)
+    async with workers(environment.client, fakes):
+        progress = await (await started(environment.client, "moves")).result()
+        result = await environment.client.get_workflow_handle("moves-2", result_type=RunResult).result()
     assert fakes.outcomes() == {"done": 2, "parked": 1}
     assert progress.counts.parked == 1
     [parked] = [row for row in fakes.stored if row.outcome == "parked"]
-    assert (parked.run_id, parked.error and parked.error.type) == ("batch-1-2", "BudgetExhausted")
-    async with workers(environment.client, fakes):
-        result = await environment.client.get_workflow_handle("batch-1-2", result_type=RunResult).result()
+    assert (parked.run_id, parked.error and parked.error.type) == ("moves-2", "BudgetExhausted")
     assert result.calls == 2, "what the batch had paid for is in its accounts too"
     scopes = {request.scope for request in fakes.asked if request.text.sha256 == "2"}
     assert len(scopes) == 1
@@ -102,12 +128,31 @@ async def test_a_document_that_parks_goes_on_in_a_run_of_its_own(environment: Wo
     assert sum(spent.calls for spent in stored.spent) == 2
 
 
+async def test_when_every_document_has_to_wait_the_group_does(environment: WorkflowEnvironment) -> None:
+    spent = failing("BudgetExhausted", None, "tenant", 0)
+    fakes = BatchActivities(manifest(12), replies={str(number): [spent] for number in range(1, 4)})
+    client = environment.client
+    async with workers(client, fakes):
+        handle = await started(client, "holds", at_once=1, group=12)
+        group = client.get_workflow_handle("holds-rows-1")
+        async with asyncio.timeout(20):
+            while not await is_parked(group):  # noqa: ASYNC110 - the server has no event for it
+                await asyncio.sleep(0.01)
+        own = [await client.get_workflow_handle(f"holds-{row}").result() for row in (1, 2, 3)]
+        assert len(own) == 3
+        assert len([request for request in fakes.asked if request.scope]) == 6, "nobody else was asked about"
+        await group.signal(RESUME_SIGNAL)
+        progress = await handle.result()
+    assert fakes.outcomes() == {"done": 9, "parked": 3}
+    assert progress.counts.parked == 3
+
+
 async def test_documents_of_other_patterns_get_runs_of_their_own(environment: WorkflowEnvironment) -> None:
     fakes = BatchActivities(manifest(3), pattern="fan_out", unreadable={"2": failing("CorruptDocument")})
-    progress = await run(environment.client, fakes)
+    progress = await run(environment.client, fakes, "apart")
     # One step is no fan-out: its plan fails by name, which is what this test needs of it.
     assert progress.counts.ended == 3
-    assert {row.run_id for row in fakes.stored} == {"batch-1-1", "batch-1-2", "batch-1-3"}
+    assert {row.run_id for row in fakes.stored} == {"apart-1", "apart-2", "apart-3"}
     assert all(row.run is None for row in fakes.stored)
 
 
@@ -185,7 +230,3 @@ async def test_a_long_batch_continues_as_new_and_forgets_nothing(environment: Wo
     more = BatchActivities(manifest(50))
     rest = await run(environment.client, more, state=state, group=5)
     assert (len(more.stored), rest.counts.done, rest.counts.cost_usd) == (25, 50, Decimal("0.050"))
-
-
-def test_rows_name_their_documents() -> None:
-    assert BatchRow(row=1, document=DocumentSource(uri="file:///a/b.pdf")).document.label == "b.pdf"

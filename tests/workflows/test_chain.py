@@ -13,7 +13,7 @@ from temporalio.testing import WorkflowEnvironment
 from engross.contracts import Outcome, ReplyStatus, RunRequest, RunResult, Usage
 from engross.names import SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from tests.workflows.fakes import ScriptedActivities, reply, step
-from tests.workflows.harness import REQUEST, failure, run, workers
+from tests.workflows.harness import REQUEST, events, failure, run, scheduled, workers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,9 +25,23 @@ async def test_a_clean_document_takes_three_steps(environment: WorkflowEnvironme
     assert (result.calls, result.repairs, result.cost_usd) == (1, 0, Decimal("0.001"))
     assert result.usage == Usage(input_tokens=100, output_tokens=10)
     assert [request.result.outcome for request in fakes.stored] == [Outcome.DONE]
-    history = await environment.client.get_workflow_handle("invoice-acme-1").fetch_history()
-    scheduled = [e for e in history.events if e.HasField("activity_task_scheduled_event_attributes")]
-    assert len(scheduled) == 3
+    assert scheduled(await events(environment.client, "invoice-acme-1")) == ["prepare", "ask_model", "store_answer"]
+
+
+async def test_plain_text_is_read_and_stored_where_the_workflow_runs(environment: WorkflowEnvironment) -> None:
+    request = {**REQUEST, "document": {**REQUEST["document"], "media_type": "text/plain"}}
+    fakes = ScriptedActivities(stores_here=True)
+    assert (await run(environment.client, fakes, [request], "plain")).outcome is Outcome.DONE
+    assert fakes.here == ["prepare_plain", "store_answer"]
+    assert scheduled(await events(environment.client, "plain")) == ["ask_model"]
+
+
+async def test_what_only_claims_to_be_plain_text_is_read_by_the_parsers(environment: WorkflowEnvironment) -> None:
+    request = {**REQUEST, "document": {**REQUEST["document"], "media_type": "text/plain"}}
+    fakes = ScriptedActivities(is_plain=False)
+    assert (await run(environment.client, fakes, [request], "not-plain")).outcome is Outcome.DONE
+    assert fakes.here == ["prepare_plain"]
+    assert scheduled(await events(environment.client, "not-plain")) == ["prepare", "ask_model", "store_answer"]
 
 
 async def test_each_step_sees_the_answer_before(environment: WorkflowEnvironment) -> None:

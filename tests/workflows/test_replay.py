@@ -19,15 +19,23 @@ def load(file: Path) -> WorkflowHistory:
     return WorkflowHistory.from_json(file.stem, json.loads(file.read_text(encoding="utf-8")))
 
 
-def test_every_workflow_has_histories() -> None:
-    for defined in WORKFLOWS:
-        name = workflow._Definition.must_from_class(defined).name
-        assert [file for file in HISTORIES if file.name.startswith(f"{name}-")], f"no history of {name}"
+def type_of(defined: type) -> str:
+    return str(workflow._Definition.must_from_class(defined).name)
+
+
+BY_TYPE = {type_of(defined): defined for defined in WORKFLOWS}
+
+
+@pytest.mark.parametrize("name", BY_TYPE)
+def test_every_workflow_has_histories(name: str) -> None:
+    assert [file for file in HISTORIES if file.name.startswith(f"{name}-")], f"no history of {name}"
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
 async def test_a_committed_history_replays(file: Path) -> None:
-    await Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter).replay_workflow(load(file))
+    """Against the workflow that its name begins with."""
+    defined = BY_TYPE[file.stem.partition("-")[0]]
+    await Replayer(workflows=[defined], data_converter=pydantic_data_converter).replay_workflow(load(file))
 
 
 @workflow.defn(name="chain", sandboxed=False)
@@ -48,4 +56,5 @@ async def test_an_incompatible_change_is_caught() -> None:
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
 def test_a_run_is_small(file: Path) -> None:
     events = load(file).events
-    assert sum(len(event.SerializeToString()) for event in events) < 20_000
+    most = 20_000 if file.stem.startswith("chain-") else 30_000
+    assert sum(len(event.SerializeToString()) for event in events) < most

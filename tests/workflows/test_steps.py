@@ -7,14 +7,23 @@ from typing import Any
 import pytest
 from temporalio import activity
 
+from activities.batches.batch import Batches
 from activities.checks.repair import Repairs
+from activities.chunking import Chunking
 from activities.models.ask import Models
-from activities.prepare import Preparation
+from activities.prepare import PlainPreparation, Preparation
 from activities.store import Storing
 from workflows import steps
 
 REGISTERED: tuple[Callable[..., Any], ...] = (
     Preparation.prepare,
+    PlainPreparation.prepare_plain,
+    Chunking.split_text,
+    Chunking.read_chunks,
+    Chunking.keep_ledger,
+    Batches.plan_batch,
+    Batches.prepare_group,
+    Batches.store_group,
     Models.ask_model,
     Repairs.repair_answer,
     Storing.store_answer,

@@ -1,14 +1,18 @@
 """A report of many sections: each is read by itself, then what was read is put together."""
 
-from engross import Chain, Job, Step
+from engross import Job, MapReduce, Step
 
 from .schema import Slip
 
-# As a chain it only holds the prompts and schemas of its two steps, which raw uses. Engross doesn't run it yet.
+# A section is a page of about 365 tokens, so that no chunk holds two.
 JOB = Job(
     description="Reads a long report of the benchmark",
-    pattern=Chain(
-        Step("map", output=Slip, max_output_tokens=256),
-        Step("reduce", output=Slip, max_output_tokens=256),
+    pattern=MapReduce(
+        map=Step("map", output=Slip, max_output_tokens=256),
+        reduce=Step("reduce", output=Slip, max_output_tokens=256),
+        chunk_tokens=420,
+        overlap_tokens=0,
+        at_once=16,
+        fan_in=8,
     ),
 )

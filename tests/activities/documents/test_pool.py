@@ -51,6 +51,29 @@ async def busy(pid: int) -> None:
     await until(lambda: psutil.Process(pid).cpu_times().user > before + 0.05)
 
 
+async def test_children_get_warm_while_others_work() -> None:
+    parsers = misbehaving(size=2)
+    parsers.begin()
+    begun = parsers.pids
+    await parsers.warm()
+    assert (len(begun), len(parsers.pids)) == (0, 2), "nobody has waited for them before"
+    await parsers.close()
+
+
+async def test_children_may_be_given_up_before_they_are_warm() -> None:
+    hangs = (sys.executable, "-c", "import time; time.sleep(60)")
+    parsers = ParserPool(size=2, seconds=1, memory_mb=256, command=hangs)
+
+    def running() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if child.cmdline() == list(hangs)]
+
+    parsers.begin()
+    await until(lambda: len(running()) == 2)
+    async with asyncio.timeout(20):
+        await parsers.close()
+    assert running() == []
+
+
 async def test_documents_at_once() -> None:
     names = ["AzureInterior.pdf", "QualityHosting.pdf", "free_fiber.pdf", "oyo.pdf"] * 3
     async with ParserPool(size=2, seconds=20, memory_mb=512) as parsers:

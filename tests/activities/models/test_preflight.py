@@ -1,9 +1,13 @@
 """What is worked out before a call: windows, worst cases, and who pays."""
 
+from dataclasses import replace
 from decimal import Decimal
+from typing import ClassVar
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from activities.guards.budgets import Budget
 from activities.models.preflight import Caps, Preflight
@@ -88,3 +92,27 @@ async def test_the_ceiling_is_on_the_worst_case(ceiling: str, passes: bool) -> N
 async def test_what_no_window_holds_is_not_sent() -> None:
     with pytest.raises(ContextTooLong, match="a larger window"):
         await Preflight(Prices({})).estimate(request(MINI), call(document="17 words " * 2_000_000))
+
+
+class Described(BaseModel):
+    """Counts how often somebody wants its schema."""
+
+    times: ClassVar[int] = 0
+    total: float
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        Described.times += 1
+        return handler(schema)
+
+
+async def test_a_schema_counts_in_every_estimate_and_is_built_once_for_a_model() -> None:
+    class Longer(Described):
+        """Has more to say about itself, in its schema and nowhere else."""
+
+    preflight = Preflight(Prices({}))
+    short, *again = [await preflight.estimate(request(MINI), replace(call(), output=Described)) for _ in range(3)]
+    assert again == [short, short]
+    assert Described.times == 1
+    longer = await preflight.estimate(request(MINI), replace(call(), output=Longer))
+    assert longer.tokens > short.tokens

@@ -15,9 +15,10 @@ from aiohttp import web
 
 from activities.models.providers import AnthropicProvider, OpenAIProvider, Provider
 from activities.models.transport import MOST_REPLY_BYTES
-from engross.errors import InvalidRequest, ProviderGarbled, ProviderOverloaded, ReplyTooLarge
+from engross.errors import InvalidRequest, ProviderGarbled, ProviderOverloaded, ProviderUnreachable, ReplyTooLarge
 from tests.activities.models.conftest import StandIn
 from tests.activities.models.test_providers import Slip, call
+from tests.ports import free_ports
 
 SECONDS = 60.0
 WIRES = ("openai", "anthropic")
@@ -169,3 +170,25 @@ async def test_the_proxy_of_the_environment_is_used(
     monkeypatch.setenv("http_proxy", stand_in.address)
     provider = provider_of("http://provider.invalid")
     assert (await provider.call(call())).model == "stand-in"
+
+
+async def test_a_refused_connection_was_never_billed(provider_of: Make) -> None:
+    [port] = free_ports(1)
+    with pytest.raises(ProviderUnreachable, match="no connection") as refused:
+        await provider_of(f"http://127.0.0.1:{port}").call(call())
+    assert not refused.value.maybe_billed
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_a_connection_that_ends_after_the_request_may_have_been_billed(provider_of: Make, reset: bool) -> None:
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if reset:
+            writer.transport.abort()
+        writer.close()
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
+        provider = provider_of(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(ProviderUnreachable, match="broke in mid-call") as broken:
+            await provider.call(call())
+    assert broken.value.maybe_billed

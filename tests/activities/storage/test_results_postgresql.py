@@ -13,8 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from activities.ports import RunReport
 from activities.storage import CostLine, ResultStore
-from engross.contracts import Outcome, ReplySource, ReplyStatus, RunResult, Spent, StoreRequest, Usage
+from engross.contracts import (
+    LedgerEntry,
+    Outcome,
+    PartState,
+    ReplySource,
+    ReplyStatus,
+    RowOutcome,
+    RunResult,
+    Spent,
+    StoreGroupRequest,
+    StoreRequest,
+    Usage,
+)
 from engross.errors import ServiceUnavailable
 
 # PostgreSQL refuses to run as root.
@@ -122,3 +135,41 @@ async def test_its_accounts_are_those_of_sqlite(url: str) -> None:
         assert [line.name for line in await stores[1].costs(by="day")] == ["2026-02-02", "2026-02-01"]
         (later,) = await stores[1].costs(by="job", tenant="acme", since=date(2026, 2, 2), until=date(2026, 2, 2))
         assert (later.name, later.cost_usd) == ("invoice", Decimal("0.2"))
+
+
+async def test_its_groups_and_details_are_those_of_sqlite(url: str) -> None:
+    ledger = (LedgerEntry(name="chunk 1", state=PartState.MAPPED),)
+
+    def group(first: int, outcome: Outcome) -> tuple[StoreGroupRequest, list[RunReport]]:
+        runs = [report(f"row-{number}", outcome=outcome) for number in range(first, first + 5)]
+        rows = [
+            RowOutcome(row=first + place, run_id=run.result.run_id, name="a\0", uri="", outcome=outcome.value, run=run)
+            for place, run in enumerate(runs)
+        ]
+        request = StoreGroupRequest(
+            batch_id="b", tenant="acme", job="invoice", started_at="2026-01-01", rows=tuple(rows)
+        )
+        return request, [RunReport(run, b"1", ledger) for run in runs]
+
+    async with contextlib.AsyncExitStack() as stack:
+        stores = [await started(url), ResultStore.open(url)]
+        for store in stores:
+            stack.push_async_callback(store.close)
+        # The same rows from several at once, in different orders.
+        groups = [group(first, Outcome.DONE) for first in (1, 6, 3)]
+        turned = [(request.model_copy(update={"rows": request.rows[::-1]}), runs[::-1]) for request, runs in groups]
+        await asyncio.gather(*(store.put_group(*each) for store in stores for each in (*groups, *turned) * 5))
+        await stores[0].put_group(*group(1, Outcome.PARKED))
+
+        assert [(row.row, row.outcome) async for row in stores[1].batches.rows("b")] == [
+            (number, "done") for number in range(1, 11)
+        ]
+        kept = await stores[0].get("row-7")
+        assert kept is not None
+        assert (kept.answer, kept.ledger) == (1, ledger)
+        await stores[0].put(report("row-7", "2026-01-02"), b"2")
+        newer = await stores[0].get("row-7")
+        assert newer is not None
+        assert (newer.answer, newer.ledger) == (2, ())
+        [batch] = await stores[0].batches.newest(5)
+        assert (batch.outcomes, batch.cost_usd, batch.unpriced) == ({"done": 10}, Decimal(0), 0)

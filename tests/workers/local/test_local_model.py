@@ -30,7 +30,7 @@ from workers.local import services, stack
 from workers.local.llama import Completion, Request, TooLong, _Repeats, grammar_schema, prompt_of
 from workers.local.local_model import Server
 from workers.provider_access import provider_access
-from workers.wiring import default_queues
+from workers.queues import default_queues
 
 HERE = Endpoints(temporal="t", redis="r")
 FAKE = """

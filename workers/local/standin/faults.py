@@ -32,8 +32,9 @@ _OPENAI_USAGE = {"input_tokens": "prompt_tokens", "output_tokens": "completion_t
 
 
 class Fault(BaseModel):
-    """One fault, used by the next `times` calls whose document contains `match`, on one wire or for one model only
-    when `path` or `model` says so. With `for_seconds` it is an outage instead: all such calls until then, uncounted.
+    """One fault, used by the next `times` calls whose document contains `match` (or the answers that they are given,
+    where they have no document), on one wire or for one model only when `path` or `model` says so. With `for_seconds`
+    it is an outage instead: all such calls until then, uncounted.
 
     `status` is for `error` and `auth`; `retry_after` and `retry_after_ms` are sent verbatim as headers; `text`
     replaces the reply of `malformed`, the name in `model`, the body of `not_json`; `arguments` the reply of `invalid`;

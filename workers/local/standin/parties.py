@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from .sheet import Sheet, fold
+from .fold import fold
+from .sheet import Sheet
 from .values import dates
 
 _FORM = (  # legal forms; the short ones only as they are written

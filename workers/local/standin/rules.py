@@ -1,20 +1,16 @@
 """Answers by rules: a JSON schema and a document in, a value for each property out. No I/O, no state, no model."""
 
 import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
-from . import parties, values
-from .sheet import Sheet, fold
+from . import lists, parties, values
+from .choices import certainty, choose
+from .fold import fold
+from .prose import cue, joined
+from .shapes import DEEPEST, Property, Schema, properties, resolve
+from .sheet import Sheet
 
-Schema = dict[str, Any]
-
-_DEEPEST = 6
-_LABELLED = re.compile(r"Labelled:\s*(.*?)(?:\.(?=\s+[A-Z])|\.?\s*$)", re.DOTALL)
-_WORD = re.compile(r"[^\W\d_]{3,}")
 _NO = re.compile(r"\W*(?:no|non|nein|nee|false|none|not)\b")
 _ID = re.compile(
     r"[\s:.#°º–-]{0,20}(?:(?i:number|numero|num|nummer|no|nr|id|n)\b[\s:.#°º-]{0,20})?"
@@ -29,66 +25,30 @@ _MONEY = re.compile(r"\b(?:amount|total|price|tax|taxes|vat|cost|fee|balance|sub
 _FINAL = re.compile(r"\b(?:pay|paid|included)\b")
 _DUE = re.compile(r"\b(?:due|last|until|expir\w+)\b")
 _CENTS = 0.05
-_SHARE = re.compile(r"\b(?:confidence|probability|certainty|likelihood|score)\b")
+_LONGEST_ITEM = 500
 _FREE_TEXT = re.compile(r"\b(?:summar\w+|abstract|overview|description|notes?|reason\w*|rationale|text|about)\b")
 _COUNT = re.compile(r"\b(?:qty|quant\w*|items?|pcs|id|no|nr|number|reg|code|discount|points?|pages?|nights?)\b")
 _PART = re.compile(r"\W*(?:excl|before|hors|ht\b|nett?o?\b|(?:gst|tax|vat|sst|mwst)\b(?!\W*inc)|adj|disc|sub)")
-# The honest nothing of a type: it keeps the type's promise, not the rest of the schema's.
-_NOTHING = {"number": 0, "integer": 0, "boolean": False, "array": [], "object": {}}
-
-
-@dataclass(frozen=True, eq=False)
-class Property:
-    """One property to fill: its resolved schema, the labels to look for, and those of its siblings."""
-
-    name: str
-    spec: Schema
-    labels: tuple[str, ...]
-    rivals: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """Name and what the description says before its list of labels, folded."""
-        return fold(f"{self.name.replace('_', ' ')} {self.spec.get('description', '').split('Labelled:')[0]}")
 
 
 def answer(schema: Schema, document: str) -> dict[str, Any]:
     """A value for each property of the object `schema`: null, or empty of its type, where the document has none."""
-    return _object(_resolve(schema, schema), schema, Sheet(document), 0)
+    return _object(resolve(schema, schema), schema, Sheet(document), 0)
 
 
 def summary(document: str) -> str:
     """A few sentences of the document: the reply where no schema is asked for."""
-    return " ".join(_sentences(Sheet(document).text, 3)) or "The document is empty."
-
-
-def _resolve(spec: Schema, root: Schema) -> Schema:
-    """The schema without references and unions; `nullable` says whether it allows null."""
-    for _ in range(_DEEPEST):  # a reference may lead to a reference; a cycle ends here
-        options = [option for key in ("anyOf", "oneOf", "allOf") for option in spec.get(key, [])]
-        if isinstance(spec.get("type"), list):
-            options = [{"type": kind} for kind in spec["type"]]
-        if "$ref" in spec:
-            options = [reduce(lambda at, part: at[part], spec["$ref"].removeprefix("#/").split("/"), root)]
-        if not options:
-            break
-        nullable = spec.get("nullable", False) or {"type": "null"} in options
-        # What stands beside a reference, a description above all, says more than what it leads to.
-        own = {key: spec[key] for key in spec if key not in ("$ref", "anyOf", "oneOf", "allOf", "type")}
-        spec = {**next((o for o in options if o != {"type": "null"}), {}), **own, "nullable": nullable}
-    return spec
+    return " ".join(sentence.told for sentence in Sheet(document).prose.central(3)) or "The document is empty."
 
 
 def _object(spec: Schema, root: Schema, sheet: Sheet, depth: int) -> dict[str, Any]:
-    specs = {name: _resolve(part, root) for name, part in spec.get("properties", {}).items()}
-    labels: dict[str, tuple[str, ...]] = {}
-    for name, part in specs.items():  # best first: those that the description lists, then the property's own name
-        listed = _LABELLED.search(part.get("description", ""))
-        names = [*(listed[1].split(",") if listed else []), name.replace("_", " ")]
-        labels[name] = tuple(label.strip().casefold() for label in names if label.strip())
-    rivals = {name: tuple(label for other in labels if other != name for label in labels[other]) for name in labels}
-    wanted = [Property(name, part, labels[name], rivals[name]) for name, part in specs.items()]
-    return _agree({prop.name: _value(prop, root, sheet, depth) for prop in wanted}, wanted)
+    wanted = properties(spec, root)
+    filled = {prop.name: _value(prop, root, sheet, depth) for prop in wanted}
+    chosen = [certainty(prop, sheet.text) for prop in wanted if len(prop.choices) > 1]
+    for prop in wanted:
+        if prop.is_share and chosen:
+            filled[prop.name] = prop.share(min(chosen))
+    return _agree(filled, wanted)
 
 
 def _agree(filled: dict[str, Any], wanted: list[Property]) -> dict[str, Any]:
@@ -105,49 +65,31 @@ def _agree(filled: dict[str, Any], wanted: list[Property]) -> dict[str, Any]:
 
 
 def _value(prop: Property, root: Schema, sheet: Sheet, depth: int) -> Any:
-    if choices := prop.spec.get("enum") or [prop.spec[key] for key in prop.spec if key == "const"]:
-        return _choice(prop, choices, sheet.text)
-    kind = prop.spec.get("type", "object" if "properties" in prop.spec else "string")
+    if prop.choices:
+        return choose(prop, sheet.text)
     found: Any = None
-    if kind in ("object", "array") and depth < _DEEPEST:
-        found = (_object if kind == "object" else _array)(prop.spec, root, sheet, depth + 1)
-    elif kind == "boolean":
+    if prop.kind in ("object", "array") and depth < DEEPEST:
+        found = (
+            _list(prop, root, sheet, depth + 1) if prop.kind == "array" else _object(prop.spec, root, sheet, depth + 1)
+        )
+    elif prop.kind == "boolean":
         found = _first(prop, sheet, lambda text: not _NO.match(fold(text)))
-    elif kind in ("number", "integer", "string"):
-        found = _string(prop, sheet) if kind == "string" else _number(prop, sheet)
-    return found if found is not None or prop.spec.get("nullable") else _NOTHING.get(kind, "")
+    elif prop.kind in ("number", "integer", "string"):
+        found = _string(prop, sheet) if prop.kind == "string" else _number(prop, sheet)
+    return prop.nothing if found is None else found
 
 
-def _array(spec: Schema, root: Schema, sheet: Sheet, depth: int) -> list[Any]:
-    """Sentences for strings; of anything else only as many as must be."""
-    item = _resolve({"description": spec.get("description", ""), **spec.get("items", {})}, root)
-    least, most = spec.get("minItems", 0), spec.get("maxItems", 3)
-    if item.get("type") == "string" and not item.keys() & {"enum", "const"}:
-        return [text[: item.get("maxLength", 500)] for text in _sentences(sheet.text, max(least, min(most, 3)))]
-    return [_value(Property("", item, ()), root, sheet, depth) for _ in range(max(least, "enum" in item))]
-
-
-def _choice(prop: Property, choices: list[Any], text: str) -> Any:
-    """The choice that shares most words, its description's included, with the text; without any, "other" or so."""
-    seen = Counter(word[:5] for word in _WORD.findall(fold(text)))
-
-    def rank(choice: Any) -> tuple[int, bool]:
-        told = re.search(rf"\b{re.escape(str(choice))}\W*[:=(–-]\s*([^;\n)]*)", prop.spec.get("description", ""))
-        words = {word[:5] for word in _WORD.findall(fold(f"{choice} {told[1] if told else ''}".replace("_", " ")))}
-        return sum(min(seen[word], 3) for word in words), bool(re.match("other|unknown|none", str(choice)))
-
-    return max(choices, key=rank)
-
-
-def _sentences(text: str, count: int) -> list[str]:
-    """The most central sentences in the order of the text: those whose words the text uses most."""
-    parts = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s+|\n+", text) if part.strip()]
-    parts = [part for part in parts if part.count(" ") > 2] or parts[:count]
-    words = [{word for word in _WORD.findall(fold(part)) if len(word) > 3} for part in parts]  # short ones say little
-    used = Counter(word for some in words for word in some)
-    weight = [sum(used[word] for word in some) / (len(some) + 3) for some in words]
-    best = sorted(range(len(parts)), key=lambda at: (-weight[at], at))[:count]
-    return [parts[at] for at in sorted(best)]
+def _list(prop: Property, root: Schema, sheet: Sheet, depth: int) -> Any:
+    """Sentences, or objects made of them; of anything else only as many as must be."""
+    one, least = prop.item(root), prop.spec.get("minItems", 0)
+    if prop.name == "sources" and one.kind == "integer":
+        return [1]  # there is one part to come from
+    if one.kind == "string" and not one.choices:
+        texts = [one.fit(sentence.told[:_LONGEST_ITEM]) for sentence in lists.fitting(prop, sheet.prose)]
+        return texts or prop.nothing
+    if one.kind == "object":
+        return lists.items(prop, root, sheet.prose, lambda part, text: _value(part, root, Sheet(text), depth))
+    return [_value(one, root, sheet, depth) for _ in range(max(least, bool(one.choices)))]
 
 
 def _first(prop: Property, sheet: Sheet, parse: Callable[[str], Any]) -> Any:
@@ -155,10 +97,9 @@ def _first(prop: Property, sheet: Sheet, parse: Callable[[str], Any]) -> Any:
 
 
 def _number(prop: Property, sheet: Sheet) -> float | None:
-    if _SHARE.search(prop.words):
+    if prop.is_share:
         # As sure as rules can be: sure enough with text to go by, not at all without.
-        low, high = prop.spec.get("minimum", 0), prop.spec.get("maximum", 1)
-        return float(low + (high - low) * (0.7 if sheet.text.strip() else 0))
+        return prop.share(0.7 if sheet.text.strip() else 0)
     if _MONEY.search(prop.words):
         return _money(prop, sheet)
     found = _first(prop, sheet, re.compile(r"[^\d]{0,12}?(-?\d+(?:[.,]\d+)?)(?![\d/])").match)
@@ -198,10 +139,28 @@ def _string(prop: Property, sheet: Sheet) -> str | None:
         text = _first(prop, sheet, lambda beside: _identifier(beside, pattern))
     elif _ORGANISATION.search(prop.words):
         text = parties.organisation(sheet, prop.labels, bool(re.search(r"\b(?:head|top|shop|store)\b", prop.words)))
+    elif lists.is_when(prop):
+        text = _first(prop, sheet, lists.when) or _first(prop, sheet, lambda beside: _beside(beside, r"\s*:")) or None
+        text = text or lists.when(sheet.text)
+    elif prop.said or _FREE_TEXT.search(prop.words):
+        text = _first(prop, sheet, lambda beside: _beside(beside, r"\s*[:#–]")) or _free_text(prop, sheet)
     else:
-        free = " ".join(_sentences(sheet.text, 2)) if _FREE_TEXT.search(prop.words) else None
-        text = _first(prop, sheet, lambda beside: re.split(r"\s{2,}", beside.strip(" \t:#–-"))[0] or None) or free
-    return text[: prop.spec.get("maxLength", len(text))] if text else None
+        text = _first(prop, sheet, _beside)
+    return prop.fit(text) if text else None
+
+
+def _beside(text: str, mark: str = "") -> str | None:
+    """What stands beside a label, up to the next gap, where `mark` begins it."""
+    return re.split(r"\s{2,}", text.strip(" \t:#–-"))[0] or None if re.match(mark, text) else None
+
+
+def _free_text(prop: Property, sheet: Sheet) -> str:
+    """The sentences with the phrases that the description lists, else the most central ones; as many as fit."""
+    prose = sheet.prose
+    most = prop.spec.get("maxLength", _LONGEST_ITEM)
+    count = 1 if "one sentence" in prop.words else min(5, 2 + len(prose.sentences) // 40, 1 + most // 200)
+    found = (prose.best(count, cue(prop.said)) if prop.said else []) or prose.central(count)
+    return joined([sentence.told for sentence in found], prop.spec.get("maxLength"))
 
 
 def _identifier(text: str, pattern: str) -> str | None:

@@ -11,6 +11,9 @@ from pydantic import BaseModel
 
 from .delivery import HTML, send
 from .faults import Fault
+from .fences import Material
+from .judging import is_evaluation, judge
+from .merging import merge
 from .rules import answer, summary
 from .state import Call, State
 from .wires import ANTHROPIC, MODEL, OPENAI, Answer, Ask, BadRequest, Body, Wire, dump, render
@@ -48,8 +51,16 @@ def make_app() -> web.Application:
 
 def respond(ask: Ask) -> Answer:
     """The rules' answer, cut when it is longer than the ask allows."""
-    text = summary(ask.document) if ask.schema is None else dump(answer(ask.schema, ask.document))
+    text = summary(ask.material.text) if ask.schema is None else dump(_filled(ask.schema, ask.material))
     return Answer(text, ask.tool).cut(ask.max_tokens)
+
+
+def _filled(schema: Body, material: Material) -> Body:
+    if not material.has_document:
+        return merge(schema, material.answers)
+    if is_evaluation(material.answers):
+        return judge(schema, material.text, material.answers[0].value)
+    return answer(schema, material.text)
 
 
 def _handler(wire: Wire) -> Handler:
@@ -71,7 +82,7 @@ def _handler(wire: Wire) -> Handler:
 
 async def _answered(request: web.Request, wire: Wire, ask: Ask, *, model: str, sha256: str) -> web.StreamResponse:
     state = request.app[STATE]
-    fault = state.take(ask.document, wire.name, model)
+    fault = state.take(ask.material.text, wire.name, model)
     failure = fault.failure() if fault else None
     # In a thread: rules may take a while over a long document, and other calls must go on.
     reply = None if failure else await asyncio.to_thread(respond, ask)

@@ -1,11 +1,13 @@
 """A document as lines of cells: where labels stand, and what stands right of them and below."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple, TypeVar
+
+from .fold import fold
+from .prose import Prose
 
 T = TypeVar("T")
 
@@ -17,14 +19,6 @@ _OPEN = re.compile(r"\W*(?:\([^()\d]{0,30}\)\W*|(?:[^\W\d]{1,4}\W+)?[^\W\d]{1,4}
 _ITEMS = re.compile(
     r"\b(?:descriptions?|qty|quantity|unit price|menge|beschreibung|quantite|aantal|cantidad|quantita)\b"
 )
-
-
-_plain = lru_cache(maxsize=4096)(lambda character: unicodedata.normalize("NFKD", character)[0].lower()[0])
-
-
-def fold(text: str) -> str:
-    """Lower case without accents, of the same length, so that offsets stay true."""
-    return text.lower() if text.isascii() else "".join(map(_plain, text))
 
 
 class Hit(NamedTuple):
@@ -47,6 +41,11 @@ class Sheet:
         self._folded = [fold(line) for line in self.lines]
         self._whole = "\n".join(self._folded)
         self._hits: dict[str, dict[int, list[Hit]]] = {}  # label -> line -> places
+
+    @cached_property
+    def prose(self) -> Prose:
+        """The same text as sentences."""
+        return Prose(self.text)
 
     def hits(self, label: str) -> dict[int, list[Hit]]:
         """The places where `label` stands, by line."""

@@ -9,7 +9,7 @@ from itertools import islice
 from babel import Locale
 from babel.dates import get_month_names
 
-from .sheet import fold
+from .fold import fold
 
 _MOST = 500  # dates of one text: more say no more
 _LANGUAGES = ("en", "en_GB", "de", "fr", "es", "it", "nl", "pt")

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .fences import Material, material_of
+
 MODEL = "stand-in"
 Body = dict[str, Any]
 
 _CHARACTERS_PER_TOKEN = 4
-_TAG = re.compile(r"<(/?)document-([0-9a-fA-F]{1,64})>")
 _OPENAI_ERRORS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _ANTHROPIC_ERRORS = {400: "invalid_request_error", 402: "billing_error", 404: "not_found_error"}
 _ANTHROPIC_ERRORS |= {529: "overloaded_error", **_OPENAI_ERRORS}
@@ -25,12 +26,12 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True)
 class Ask:
-    """One model call: the document, the schema to fill (None: plain text), the tool to answer with (None: JSON text).
+    """One model call: the material, the schema to fill (None: plain text), the tool to answer with (None: JSON text).
 
-    `document` is all the rules see. `named` says that the caller chose this very tool. Tokens are estimates.
+    `material` is all the rules see. `named` says that the caller chose this very tool. Tokens are estimates.
     """
 
-    document: str
+    material: Material
     input_tokens: int
     schema: Body | None = None
     tool: str | None = None
@@ -96,21 +97,6 @@ def render(body: Body) -> str:
     return text
 
 
-def document_of(user_messages: list[str]) -> str:
-    """The last fenced document of the first user message that has one, else the last user message."""
-    for message in user_messages:
-        opened: dict[str, int] = {}
-        found = None
-        for tag in _TAG.finditer(message):
-            if not tag[1]:
-                opened.setdefault(tag[2], tag.end())
-            elif tag[2] in opened:
-                found = message[opened.pop(tag[2]) : tag.start()]
-        if found is not None:
-            return found.removeprefix("\n").removesuffix("\n")
-    return user_messages[-1] if user_messages else ""
-
-
 def _schema_in(text: str) -> Body | None:
     """The first JSON schema of an object written out in `text`: how JSON mode hands it over."""
     for brace in re.finditer(r"\{\s*\"", text):
@@ -160,7 +146,7 @@ def _ask(body: Body, system: str, tools: Mapping[str, Body], schema: Body | None
     # JSON mode gives no schema of its own: clients write it into the system prompt.
     schema = tools[tool] if tool else schema or _schema_in(system)
     size = tokens(system + "".join(users) + (dump(dict(tools)) if tools else ""))
-    return Ask(document_of(users), size, schema, tool, named is not None, min(limits, default=None))
+    return Ask(material_of(users), size, schema, tool, named is not None, min(limits, default=None))
 
 
 def _openai_ask(body: Body) -> Ask:

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from workers.local.standin import values
+from workers.local.standin.fences import material_of
 from workers.local.standin.rules import answer, summary
-from workers.local.standin.wires import document_of
 
 
 class Bill(BaseModel):
@@ -307,10 +307,10 @@ def test_only_the_beginning_of_a_long_document_is_read() -> None:
 def test_the_document_is_the_last_fence_of_the_first_message_that_has_one() -> None:
     first = "<previous-1a>old</previous-1a>\n<document-1a>one</document-1a>\n<document-2b>\ntwo\n</document-2b>"
     again = "<problems-3c>amount missing</problems-3c>"
-    assert document_of(["Hello", first, again]) == "two"
-    assert document_of(["Hello", again]) == again
-    assert document_of([]) == ""
-    assert document_of(["<document-1a>x</document-2b>"]) == "<document-1a>x</document-2b>"
+    assert material_of(["Hello", first, again]).text == "two"
+    assert material_of(["Hello", again]).text == again
+    assert material_of([]).text == ""
+    assert material_of(["<document-1a>x</document-2b>"]).text == "<document-1a>x</document-2b>"
 
 
 def test_a_summary_keeps_the_order_of_the_text() -> None:

@@ -1,0 +1,1 @@
+"""Batches: many documents from one manifest, read and stored in groups."""

@@ -1,0 +1,121 @@
+"""What a worker does once its libraries are loaded: it connects, and polls each queue as soon as it can serve it."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any, Final
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
+
+from activities.documents.pool import ParserPool
+from engross.endpoints import Endpoints, temporal_options
+from engross.errors import ServiceUnavailable
+from engross.names import WORKFLOWS_QUEUE
+from engross.settings import Settings
+from workers.health import Check, health_server
+from workers.interceptor import StepInterceptor
+from workers.loading import together
+from workers.search_attributes import ensure_search_attributes
+from workers.waking import wake_after_start
+from workers.wiring import Wiring, activities_of, wire, workflows_of
+
+_HEALTH_HOST: Final = "127.0.0.1"
+_CONNECT_EVERY_SECONDS: Final = 1.0
+# Long enough for a running model call to hand its reply back; what takes longer is retried elsewhere.
+_DRAIN: Final = timedelta(seconds=30)
+# A workflow task stuck to a worker that died waits this long before another may have it.
+_STICKY: Final = timedelta(seconds=2)
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve(
+    settings: Settings, endpoints: Endpoints, queues: Sequence[str], parsers: ParserPool, stop: asyncio.Event
+) -> None:
+    """Polls `queues`, each from when all that its activities use is loaded and connected, until `stop`; then drains.
+
+    Needs `parsers` that were begun when `documents` is among the queues.
+    """
+    async with AsyncExitStack() as stack:
+        wiring, client = await together(
+            stack.enter_async_context(wire(settings, endpoints, parsers)), _connect(settings, endpoints.temporal, stop)
+        )
+        if client is None:
+            return
+        polled: list[str] = []
+        checks = _checks(client, wiring, lambda: [queue for queue in queues if queue not in polled])
+        await stack.enter_async_context(health_server(_HEALTH_HOST, settings.health_port, checks))
+        for queue in queues:
+            if stop.is_set():
+                break
+            activities = await activities_of(queue, wiring, stack)
+            await stack.enter_async_context(_worker(client, queue, activities, workflows_of(wiring.catalog)))
+            polled.append(queue)
+            _log.info("queue is polled", queue=queue)
+        else:
+            _log.info("worker is polling", queues=list(queues), jobs=sorted(wiring.catalog.jobs))
+            stack.callback(asyncio.create_task(wake_after_start(client, wiring.redis, queues)).cancel)
+        await stop.wait()
+        _log.info("worker is draining", seconds=_DRAIN.total_seconds())
+    _log.info("worker has stopped")
+
+
+async def _connect(settings: Settings, address: str, stop: asyncio.Event) -> Client | None:
+    """A connected client; waits for a server that isn't there yet, and says so. None when told to stop first."""
+    options = temporal_options(settings, address)
+    waiting = False
+    while not stop.is_set():
+        try:
+            client = await Client.connect(**options, data_converter=pydantic_data_converter)
+        except (RPCError, RuntimeError) as error:
+            if not waiting:
+                _log.warning("waiting for Temporal", address=address, error=type(error).__name__)
+            waiting = True
+            await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_CONNECT_EVERY_SECONDS)
+        else:
+            await ensure_search_attributes(client)
+            return client
+    return None
+
+
+def _worker(client: Client, queue: str, activities: Sequence[Callable[..., Any]], workflows: Sequence[type]) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows if queue == WORKFLOWS_QUEUE else (),
+        activities=activities,
+        interceptors=[StepInterceptor()],
+        # The sandbox would take more CPU than the steps of a short run. Our workflows run in it wherever they are tested
+        # and replayed, which is where a mistake is found; see docs/adr/0021.
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        graceful_shutdown_timeout=_DRAIN,
+        sticky_queue_schedule_to_start_timeout=_STICKY,
+        # Named, not versioned yet. Without a name the SDK hashes every loaded module for one, which takes seconds.
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(deployment_name="engross", build_id=version("engross")),
+            use_worker_versioning=False,
+        ),
+    )
+
+
+def _checks(client: Client, wiring: Wiring, waiting: Callable[[], Collection[str]]) -> dict[str, Check]:
+    return {
+        "queues": lambda: _all_polled(waiting()),
+        "temporal": client.service_client.check_health,
+        "redis": wiring.redis.ping,
+        "blobs": wiring.blobs.check,
+        "results": wiring.results.check,
+    }
+
+
+async def _all_polled(waiting: Collection[str]) -> None:
+    """Raises `ServiceUnavailable` when there are queues that wait for their libraries."""
+    if waiting:
+        raise ServiceUnavailable(f"not polled yet: {', '.join(waiting)}")
