@@ -41,5 +41,7 @@ def reports_of(engross: Engross, *work: tuple[str, Path], cache: bool = True) ->
 def settings_of(engross: Engross) -> Settings:
     """The settings of that stack."""
     names = ("home", "jobs_path", "model", "prices")
-    told = {name: engross.environment[variable(name)] for name in names if variable(name) in engross.environment}
-    return Settings(_env_file=None, **told)  # type: ignore[arg-type]  # texts, which it validates as it does variables
+    told: dict[str, Any] = {
+        name: engross.environment[variable(name)] for name in names if variable(name) in engross.environment
+    }
+    return Settings(_env_file=None, **told)  # type: ignore[call-arg]  # pydantic-settings' own keyword

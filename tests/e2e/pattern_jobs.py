@@ -33,7 +33,7 @@ _JOBS: Final = {
     "whole": (f"MapReduce({_MAP}, chunk_tokens=1_000_000, overlap_tokens=0)", "map reduce"),
     "single": ('Chain(Step("read", output=Slip))', "read"),
     "sorter": ('Router(Step("classify", output=Kind), {"slip": "single"})', "classify"),
-    "polish": (f'Refine({_WRITE}, {_JUDGE})', "write judge"),
+    "polish": (f"Refine({_WRITE}, {_JUDGE})", "write judge"),
     "polish_or_ask": (f'Refine({_WRITE}, {_JUDGE}, below="approval")', "write judge"),
 }
 

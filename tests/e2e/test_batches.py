@@ -74,9 +74,7 @@ def peak(calls: list[dict[str, Any]]) -> int:
 # --- rows -------------------------------------------------------------------------------------------------------
 
 
-def test_a_poisoned_document_is_one_failed_row_and_tried_again_alone(
-    stack: Engross, tmp_path: Path, seed: int
-) -> None:
+def test_a_poisoned_document_is_one_failed_row_and_tried_again_alone(stack: Engross, tmp_path: Path, seed: int) -> None:
     names = write_slips(tmp_path, seed, 60)
     stack.script({"kind": "empty", "match": names[17]})
     report = batch(stack, "submit", "single", str(tmp_path), "--wait")

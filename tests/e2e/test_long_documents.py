@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -134,7 +135,7 @@ def test_a_long_document_is_read_to_its_end(reading: Reading, name: str) -> None
     assert [part["number"] for part in parts] == list(range(1, len(parts) + 1))
     assert {part["state"] for part in parts} == {"mapped"}
     assert parts[0]["start"] == 0
-    assert all(before["start"] < after["start"] <= before["end"] + 2 for before, after in zip(parts, parts[1:]))
+    assert all(before["start"] < after["start"] <= before["end"] + 2 for before, after in pairwise(parts))
     if name == "many.txt":
         assert len(parts) == CHUNKS
         assert report["answer"] == {"section": marker(int(report["answer"]["section"][:6]), 0)}
@@ -142,7 +143,7 @@ def test_a_long_document_is_read_to_its_end(reading: Reading, name: str) -> None
         assert parts[-1]["end"] >= 3 * MEGABYTE - 2
     if name == "long.pdf":
         assert (parts[0]["first_page"], parts[-1]["last_page"]) == (1, PAGES)
-        assert all(after["first_page"] <= before["last_page"] + 1 for before, after in zip(parts, parts[1:]))
+        assert all(after["first_page"] <= before["last_page"] + 1 for before, after in pairwise(parts))
 
 
 def test_the_worker_stays_small(reading: Reading, record_property: Any) -> None:

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from activities.documents.canonical import canonical
+from engross import Router
 from engross.catalog import load_catalog
 from tests.e2e.conftest import Engross
 from tests.e2e.in_process import reports_of
@@ -66,12 +68,14 @@ def test_ledgers_name_every_part(reports: dict[str, list[dict[str, Any]]]) -> No
         steps = [step.name for step in JOBS["meeting_brief"].steps[:-1]]
         assert sorted(part["name"] for part in report["ledger"]) == sorted(steps)
         assert {part["state"] for part in report["ledger"]} <= {"answered", "repaired"}
+    router = JOBS["ticket"].job.pattern
+    assert isinstance(router, Router)
     for report in reports["ticket"]:
         classified, routed = report["ledger"]
         assert (classified["name"], classified["state"]) == ("classify", "answered")
-        assert (routed["name"], routed["state"]) == (JOBS["ticket"].job.pattern.routes[classified["label"]], "routed")
+        assert (routed["name"], routed["state"]) == (router.routes[classified["label"]], "routed")
     for report in reports["clinical_note"]:
-        assert [part["name"] for part in report["ledger"]][0] == "round 1"
+        assert report["ledger"][0]["name"] == "round 1"
         assert sum(part.get("is_best", False) for part in report["ledger"]) == 1
 
 
@@ -85,7 +89,7 @@ def test_a_summary_cites_the_chunks_that_it_comes_from(reports: dict[str, list[d
     assert {(part["first_page"], part["last_page"]) for part in report["ledger"]} == {(1, 1)}
     ends = [(part["start"], part["end"]) for part in report["ledger"]]
     # Every chunk begins within the one before, or where only blanks are between them.
-    assert all(before[0] < start and not text[before[1] : start].strip() for before, (start, _) in zip(ends, ends[1:]))
+    assert all(before[0] < start and not text[before[1] : start].strip() for before, (start, _) in pairwise(ends))
     assert (ends[0][0], ends[-1][1]) == (0, len(text.rstrip()))
     cited = set(sources(report["answer"]))
     assert cited <= set(chunks)

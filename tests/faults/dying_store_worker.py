@@ -1,11 +1,12 @@
 """A worker that dies once its first row is committed, before anybody hears of it. A script: called like `engross`."""
 
 import os
+from collections.abc import Sequence
 
 import pytest
 
 from activities.storage.results import ResultStore
-from engross.contracts import StoreRequest
+from engross.contracts import LedgerEntry, StoreRequest
 from starters.cli import main
 from workers import wiring
 
@@ -13,8 +14,8 @@ from workers import wiring
 class DyingStore(ResultStore):
     """Commits, then takes the process with it."""
 
-    async def put(self, request: StoreRequest, answer: bytes | None) -> None:
-        await super().put(request, answer)
+    async def put(self, request: StoreRequest, answer: bytes | None, ledger: Sequence[LedgerEntry] = ()) -> None:
+        await super().put(request, answer, ledger)
         os._exit(1)
 
 

@@ -138,9 +138,7 @@ def submitted_id(engross: Engross, tenant: str) -> str:
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("most", [1, pytest.param(1000, marks=pytest.mark.skipif(not LONG, reason="takes minutes"))])
-def test_killed_workers_lose_no_row_of_a_batch(
-    engross: Engross, record_property: Record, seed: int, most: int
-) -> None:
+def test_killed_workers_lose_no_row_of_a_batch(engross: Engross, record_property: Record, seed: int, most: int) -> None:
     n = 400 if most > 1 else 60
     tenant = f"batch-{seed}"
     folder = engross.folder / tenant
