@@ -1,6 +1,7 @@
 """The composition root's part with the keys: provider clients, and all that stands between them and a step.
 
-Provider libraries take seconds to import, so only workers that call models import this module.
+Provider libraries take seconds to import, so only workers that call models import this module, and it imports only the
+library of the provider that is called. (instructor builds Anthropic's requests with a part of OpenAI's library.)
 """
 
 import asyncio
@@ -9,16 +10,19 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
+import instructor
 import redis.asyncio as redis
+from pydantic import BaseModel
 
 from activities.guards.breaker import Breaker
 from activities.guards.limits import Limit, Limits
 from activities.models.ask import Models
+from activities.models.forms import anthropic_form, openai_form
 from activities.models.guarded import Guarded
 from activities.models.paid import PaidOnce
 from activities.models.preflight import Caps, Preflight
 from activities.models.prices import Prices
-from activities.models.providers import AnthropicProvider, ModelCall, OpenAIProvider, Provider
+from activities.models.providers import ModelCall, Provider
 from activities.models.replies import RawReply
 from activities.models.tokens import count_tokens
 from activities.storage.blobs import BlobStore
@@ -34,7 +38,7 @@ from workers.redis_access import LEASE_SECONDS, open_budgets, open_completions
 _LOADED_BY_CALLS: Final = ("anyio._backends._asyncio", "genai_prices.data", "genai_prices.data_units")
 _LOADED_BY_CALLS_OF: Final = {
     "openai": ("openai.resources.chat",),
-    "anthropic": ("instructor.v2.providers.anthropic.usage", "opentelemetry.propagate"),
+    "anthropic": ("opentelemetry.propagate",),
 }
 
 
@@ -83,8 +87,12 @@ def _client(shared: Shared, provider: str) -> Provider:
     settings = shared.settings
     key, address = provider_access(settings, shared.endpoints, provider)
     seconds = settings.model_timeout_seconds
-    if provider == "anthropic":
+    if _library(provider) == "anthropic":
+        from activities.models.anthropic_wire import AnthropicProvider
+
         return AnthropicProvider(api_key=key, base_url=address, seconds=seconds)
+    from activities.models.openai_wire import OpenAIProvider
+
     client = OpenAIProvider(api_key=key, base_url=address, seconds=seconds, name=provider)
     if provider == LOCAL and address == settings.embedded_local:
         return _OneAtATime(client)
@@ -93,13 +101,25 @@ def _client(shared: Shared, provider: str) -> Provider:
 
 def _warm(provider: str, catalog: Catalog) -> None:
     """Does what the first call would otherwise wait for."""
-    library = "anthropic" if provider == "anthropic" else "openai"
-    for module in _LOADED_BY_CALLS + _LOADED_BY_CALLS_OF[library]:
+    for module in _LOADED_BY_CALLS + _LOADED_BY_CALLS_OF[_library(provider)]:
         import_module(module)
     count_tokens("")
     for job in catalog.jobs.values():
         for step in job.steps:
-            step.output.model_json_schema()
+            _build_form(provider, step.output)
+
+
+def _library(provider: str) -> str:
+    # Servers of yours speak OpenAI's protocol.
+    return "anthropic" if provider == "anthropic" else "openai"
+
+
+def _build_form(provider: str, output: type[BaseModel]) -> None:
+    # Arguments as the call gives them: what is built is found by them.
+    if _library(provider) == "anthropic":
+        anthropic_form(output)
+    else:
+        openai_form(output, instructor.Mode.TOOLS)
 
 
 def _guarded(settings: Settings, client: redis.Redis) -> Guarded:

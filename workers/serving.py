@@ -92,8 +92,8 @@ def _worker(client: Client, queue: str, activities: Sequence[Callable[..., Any]]
         workflows=workflows if queue == WORKFLOWS_QUEUE else (),
         activities=activities,
         interceptors=[StepInterceptor()],
-        # The sandbox would take more CPU than the steps of a short run. Our workflows run in it wherever they are tested
-        # and replayed, which is where a mistake is found; see docs/adr/0021.
+        # The sandbox would take more CPU than the steps of a short run. Workflows run in it wherever they are tested and
+        # replayed, which is where a mistake is found; see docs/adr/0021.
         workflow_runner=UnsandboxedWorkflowRunner(),
         graceful_shutdown_timeout=_DRAIN,
         sticky_queue_schedule_to_start_timeout=_STICKY,

@@ -1,6 +1,7 @@
 """The map of map-reduce: every chunk asked about, and its final state in the ledger."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -14,6 +15,8 @@ from workflows.window import in_window
 # A chunk whose answer doesn't fit, or that doesn't fit itself, is halved; so often, and not below so many tokens.
 _HALVINGS: Final = 4
 _SMALLEST: Final = 64
+# Pieces end where a reader would end them, short of what fits: with exactly half, a scrap would be left over, and paid.
+_HALF: Final = 0.6
 _TOO_LONG: Final = frozenset({"TruncatedAnswer", "ContextTooLong"})
 
 
@@ -68,7 +71,7 @@ class Mapper:
 
     async def _halves(self, chunk: Chunk) -> tuple[Chunk, ...]:
         """The parts of a chunk, each as a chunk of that number; only one when it can't be divided."""
-        request = SplitRequest(text=chunk.text(self._tenant), chunk_tokens=(chunk.tokens + 1) // 2, overlap_tokens=0)
+        request = SplitRequest(text=chunk.text(self._tenant), chunk_tokens=ceil(_HALF * chunk.tokens), overlap_tokens=0)
         split = await steps.split_text(request, summary=f"halve chunk {chunk.number} from {chunk.start}")
         return tuple(
             half.model_copy(

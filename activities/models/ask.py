@@ -2,20 +2,21 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
+from typing import Final
 
-import structlog
 from pydantic import BaseModel
 from temporalio import activity
 
 from activities.checks.answer import Checked, check_answer
-from activities.checks.told import told_by
 from activities.checks.drafts import SEVERAL_ANSWERS, Draft
+from activities.checks.told import told_by
 from activities.documents.canonical import CanonicalText
 from activities.guards.budgets import Budget
-from activities.metrics import MODEL_CALLS, MODEL_COST, MODEL_SECONDS, MODEL_TOKENS, MODEL_UNPRICED
+from activities.models.accounts import account
 from activities.models.guarded import Guarded, Terms
 from activities.models.paid import Caller, Paid, PaidOnce
 from activities.models.preflight import Estimate, Preflight
@@ -29,7 +30,8 @@ from engross.catalog import Catalog
 from engross.contracts import AskRequest, BlobRef, Problem, Reply, ReplySource, ReplyStatus, Usage
 from engross.errors import ConfigurationError, EngrossError
 
-_log = structlog.get_logger(__name__)
+# Characters. Counting so many takes a few milliseconds, of blanks 14; more of them get a thread.
+_SHORT: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,12 @@ class Models:
             telling.append(told)
             return raw
 
+        @cache  # by the text, as the reply that stands may be another's
+        def check(text: str) -> Checked:
+            return check_answer(output, text, request.sources)
+
         def is_answer(raw: RawReply) -> bool:
-            return raw.status is None and check_answer(output, raw.text, request.sources).value is not None
+            return raw.status is None and check(raw.text).value is not None
 
         started = time.monotonic()
         try:
@@ -98,9 +104,9 @@ class Models:
             budgets, cost = self._preflight.budgets(request), self._cost(request, paid.raw)
             nearly_spent.extend(await self._guarded.pay(budgets, caller.holder, cost))
         seconds = time.monotonic() - started
-        judged = await self._judge(request, paid.raw, output)
+        judged = await self._judge(request, paid.raw, check)
         reply = self._reply(request, paid, judged, seconds, nearly_spent)
-        _account(request, reply, seconds)
+        account(request, reply, seconds)
         return reply
 
     async def _prepared(
@@ -141,17 +147,17 @@ class Models:
             return None
         return CanonicalText.model_validate_json(await self._blobs.get(request.text)).text
 
-    async def _judge(self, request: AskRequest, raw: RawReply, output: type[BaseModel]) -> _Judged:
+    async def _judge(self, request: AskRequest, raw: RawReply, check: Callable[[str], Checked]) -> _Judged:
         tenant = request.text.tenant
         if raw.status is not None and raw.status is not ReplyStatus.INVALID:
             return _Judged(raw.status)
-        checked = _one_answer_only() if raw.status else check_answer(output, raw.text, request.sources)
+        checked = _one_answer_only() if raw.status else check(raw.text)
         if checked.value is not None:
             answer = await self._blobs.put(tenant, checked.value, "application/json")
             return _Judged(
                 ReplyStatus.VALID,
                 answer=answer,
-                answer_tokens=count_tokens(checked.value.decode()),
+                answer_tokens=await _tokens_of(checked.value.decode()),
                 told=told_by(checked.value, request.step.tells),
             )
         draft = Draft(text=raw.text, messages=checked.messages)
@@ -182,6 +188,10 @@ class Models:
             answer_tokens=judged.answer_tokens,
             told=judged.told,
         )
+
+
+async def _tokens_of(answer: str) -> int:
+    return count_tokens(answer) if len(answer) <= _SHORT else await asyncio.to_thread(count_tokens, answer)
 
 
 def _caller(request: AskRequest) -> Caller:
@@ -220,36 +230,3 @@ def _notices(request: AskRequest, raw: RawReply, nearly_spent: Sequence[Budget])
 
 def _one_answer_only() -> Checked:
     return Checked(None, (Problem(field="", code=SEVERAL_ANSWERS),), ("Give exactly one answer, in one tool call.",))
-
-
-def _account(request: AskRequest, reply: Reply, seconds: float) -> None:
-    if reply.calls:
-        _count(request, reply, seconds)
-    _log.info(
-        "model call",
-        step=reply.step,
-        provider=request.model.provider,
-        model=reply.model,
-        status=reply.status.value,
-        finish_reason=reply.finish_reason,
-        input_tokens=reply.usage.input_tokens,
-        output_tokens=reply.usage.output_tokens,
-        cost_usd=None if reply.cost_usd is None else str(reply.cost_usd),
-        latency_ms=reply.latency_ms,
-        source=reply.source.value,
-        maybe_billed=reply.maybe_billed,
-        prompt_hash=reply.prompt_version,
-    )
-
-
-def _count(request: AskRequest, reply: Reply, seconds: float) -> None:
-    provider, model = request.model.provider, request.model.model
-    MODEL_CALLS.labels(provider, model, reply.status.value).inc()
-    MODEL_SECONDS.labels(provider, model).observe(seconds)
-    MODEL_TOKENS.labels(provider, model, "input").inc(reply.usage.input_tokens)
-    MODEL_TOKENS.labels(provider, model, "output").inc(reply.usage.output_tokens)
-    MODEL_TOKENS.labels(provider, model, "cached").inc(reply.usage.cached_tokens)
-    if reply.cost_usd is None:
-        MODEL_UNPRICED.labels(provider, model).inc()
-    else:
-        MODEL_COST.labels(provider, model, request.job).inc(float(reply.cost_usd))

@@ -1,12 +1,8 @@
 """What a raw reply is, read from its finish reason first: no parse is believed before that."""
 
-import json
 import re
 from collections.abc import Callable
 from typing import Final, TypeVar
-
-from anthropic.types import Message, TextBlock, ToolUseBlock
-from openai.types.chat import ChatCompletion, ChatCompletionMessageFunctionToolCall
 
 from engross.contracts import Contract, ReplyStatus, Usage
 from engross.errors import ProviderGarbled
@@ -24,7 +20,7 @@ _LONGEST_NAME: Final = 200
 _NOT_OF_A_NAME: Final = re.compile(r"[^\w./:@+ -]", re.ASCII)
 _CODE_BLOCK: Final = re.compile(r"```(?:json)?\s*(.*?)```", re.DOTALL)
 
-_Raw = TypeVar("_Raw", ChatCompletion, Message)
+_Raw = TypeVar("_Raw")
 
 
 class RawReply(Contract):
@@ -42,22 +38,8 @@ class RawReply(Contract):
     used_tool: bool = False
 
 
-def read_openai(raw: object) -> RawReply:
-    """Classifies a chat completion. Raises `ProviderGarbled` when it isn't one."""
-    if not isinstance(raw, ChatCompletion) or not raw.choices:
-        raise ProviderGarbled("the provider answered 200 with something other than a chat completion")
-    return _read(_from_completion, raw)
-
-
-def read_anthropic(raw: object) -> RawReply:
-    """Classifies a message. Raises `ProviderGarbled` when it isn't one."""
-    content: object = getattr(raw, "content", None)
-    if not isinstance(raw, Message) or not isinstance(content, list):
-        raise ProviderGarbled("the provider answered 200 with something other than a message")
-    return _read(_from_message, raw)
-
-
-def _read(classify: Callable[[_Raw], RawReply], raw: _Raw) -> RawReply:
+def read(classify: Callable[[_Raw], RawReply], raw: _Raw) -> RawReply:
+    """What `classify` makes of what an SDK returned. Raises `ProviderGarbled` when it meets what no reply has."""
     # The SDKs build whatever JSON came: any part can be missing, of another type, or nested without end.
     try:
         return classify(raw)
@@ -65,37 +47,18 @@ def _read(classify: Callable[[_Raw], RawReply], raw: _Raw) -> RawReply:
         raise ProviderGarbled("the provider answered 200 with a reply that lacks what every reply has") from None
 
 
-def _from_completion(raw: ChatCompletion) -> RawReply:
-    choice = raw.choices[0]
-    message = choice.message
-    calls = [call for call in message.tool_calls or [] if isinstance(call, ChatCompletionMessageFunctionToolCall)]
-    texts = [call.function.arguments for call in calls] or [_unfence(message.content or "")]
-    reason = str(choice.finish_reason)
+def classified(
+    texts: list[str], *, reason: str, model: str, usage: Usage | None, used_tool: bool, refused: bool = False
+) -> RawReply:
+    """A reply of the answers in `texts`, at least one, that ended for `reason`, both in a provider's words."""
     early = _EARLY_ENDS.get(reason)
     return RawReply(
-        status=early if early else ReplyStatus.REFUSED if message.refusal else _status_of(texts),
+        status=early if early else ReplyStatus.REFUSED if refused else _status_of(texts),
         text=_storable(texts[0]),
-        model=_name(raw.model),
+        model=_name(model),
         finish_reason=_name(reason),
-        usage=_openai_usage(raw),
-        used_tool=bool(calls),
-    )
-
-
-def _from_message(raw: Message) -> RawReply:
-    calls = [block for block in raw.content if isinstance(block, ToolUseBlock)]
-    prose = "".join(block.text for block in raw.content if isinstance(block, TextBlock))
-    # Broken tool arguments arrive as {}, which would pass a schema without required fields.
-    texts = [json.dumps(call.input, ensure_ascii=False) if call.input else "" for call in calls] or [_unfence(prose)]
-    reason = raw.stop_reason or ""
-    early = _EARLY_ENDS.get(reason)
-    return RawReply(
-        status=early if early else _status_of(texts),
-        text=_storable(texts[0]),
-        model=_name(raw.model),
-        finish_reason=_name(reason),
-        usage=_anthropic_usage(raw),
-        used_tool=bool(calls),
+        usage=usage,
+        used_tool=used_tool,
     )
 
 
@@ -105,7 +68,8 @@ def _status_of(texts: list[str]) -> ReplyStatus | None:
     return None if texts[0].strip() else ReplyStatus.EMPTY
 
 
-def _unfence(content: str) -> str:
+def unfence(content: str) -> str:
+    """The first code block in `content`, or all of it when it has none."""
     block = _CODE_BLOCK.search(content)
     return (block.group(1) if block else content).strip()
 
@@ -119,28 +83,14 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _openai_usage(raw: ChatCompletion) -> Usage | None:
-    usage = raw.usage
-    details = getattr(usage, "prompt_tokens_details", None)
-    cached = _tokens(details, "cached_tokens") or 0
-    return _usage(_tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens"), cached)
-
-
-def _anthropic_usage(raw: Message) -> Usage | None:
-    usage = getattr(raw, "usage", None)
-    cached, written = (_tokens(usage, f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation"))
-    plain = _tokens(usage, "input_tokens")
-    # Anthropic counts cached tokens beside the input, OpenAI within it: the contract is "within".
-    return _usage(None if plain is None else plain + cached + written, _tokens(usage, "output_tokens"), cached)
-
-
-def _usage(input_tokens: int | None, output_tokens: int | None, cached_tokens: int) -> Usage | None:
+def usage_of(input_tokens: int | None, output_tokens: int | None, cached_tokens: int) -> Usage | None:
     """None where the provider doesn't say what the call used, or says what can't be: both are unknown, not zero."""
     if not input_tokens or output_tokens is None:  # there is no request without input
         return None
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, cached_tokens=min(cached_tokens, input_tokens))
 
 
-def _tokens(usage: object, name: str) -> int | None:
+def tokens_of(usage: object, name: str) -> int | None:
+    """The count called `name`; None where it is missing or can't be."""
     count: object = getattr(usage, name, None)
     return count if isinstance(count, int) and 0 <= count <= _MOST_TOKENS else None

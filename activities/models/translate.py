@@ -8,12 +8,11 @@ import email.utils
 import math
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 import aiohttp
-import anthropic
 import httpx2
-import openai
 from prometheus_client import Counter
 
 from engross.errors import (
@@ -55,21 +54,46 @@ RETRY_AFTER_ODD: Final = Counter(
 )
 
 
-def translate(error: BaseException, provider: str) -> EngrossError:
-    """The named error that `error` stands for; raise it `from None`, as the original can hold document text."""
+class StatusError(Protocol):
+    """How each SDK raises a reply whose HTTP status is an error."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def response(self) -> httpx2.Response: ...
+
+    @property
+    def body(self) -> object: ...
+
+
+@dataclass(frozen=True)
+class SdkErrors:
+    """What one SDK raises; `timeout` is one of `connection`. Given, so that this module imports neither SDK."""
+
+    status: type[StatusError]
+    connection: type[Exception]
+    timeout: type[Exception]
+
+
+def translate(error: BaseException, provider: str, sdk: SdkErrors) -> EngrossError:
+    """The named error that `error`, of `sdk` or another, stands for.
+
+    Raise it `from None`, as the original can hold document text.
+    """
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, EngrossError):  # ours, which an SDK took for a broken connection
             return cause
     for cause in causes:
-        if isinstance(cause, openai.APIStatusError | anthropic.APIStatusError):
+        if isinstance(cause, sdk.status):
             return _of_status(cause, provider)
-        if isinstance(cause, openai.APIConnectionError | anthropic.APIConnectionError | TimeoutError):
-            return _of_connection(cause, provider)
+        if isinstance(cause, sdk.connection | TimeoutError):
+            return _of_connection(cause, provider, sdk)
     return _garbled(causes[-1], provider)
 
 
-def _of_connection(error: BaseException, provider: str) -> EngrossError:
+def _of_connection(error: BaseException, provider: str, sdk: SdkErrors) -> EngrossError:
     reason = error.__cause__
     if isinstance(reason, httpx2.DecodingError):
         return _garbled(reason, provider)
@@ -77,7 +101,7 @@ def _of_connection(error: BaseException, provider: str) -> EngrossError:
         return ProviderUnreachable(_BROKE.format(provider), maybe_billed=True)
     if isinstance(reason, _NO_CONNECTION):
         return ProviderUnreachable(f"no connection to {provider}")
-    if isinstance(error, openai.APITimeoutError | anthropic.APITimeoutError | TimeoutError):
+    if isinstance(error, sdk.timeout | TimeoutError):
         return ProviderTimeout(f"{provider} did not answer in time; the call may have been billed")
     return ProviderUnreachable(_BROKE.format(provider), maybe_billed=True)
 
@@ -100,7 +124,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or current.__context__
 
 
-def _of_status(error: openai.APIStatusError | anthropic.APIStatusError, provider: str) -> EngrossError:
+def _of_status(error: StatusError, provider: str) -> EngrossError:
     words = _words(error)
     status = error.status_code
     key = _KEYS[provider]
@@ -123,8 +147,8 @@ def _of_status(error: openai.APIStatusError | anthropic.APIStatusError, provider
     return InvalidRequest(f"{provider} rejected the request (HTTP {status})")
 
 
-def _words(error: openai.APIStatusError | anthropic.APIStatusError) -> str:
-    body: Any = error.body
+def _words(error: StatusError) -> str:
+    body = error.body
     inner = body.get("error", body) if isinstance(body, Mapping) else None
     if not isinstance(inner, Mapping):
         return ""

@@ -15,6 +15,7 @@ from starters.batches import BatchClient
 from starters.reports import json_line
 from tests.e2e.conftest import Engross, until
 from tests.e2e.in_process import asked
+from tests.faults.fleet import reply_after
 
 pytestmark = [pytest.mark.xdist_group("anthropic")]
 
@@ -159,7 +160,7 @@ def test_a_router_reads_the_rows_of_a_table(stack: Engross, tmp_path: Path, seed
 
 def test_a_batch_obeys_its_commands(stack: Engross, tmp_path: Path, seed: int) -> None:
     write_slips(tmp_path, seed, 80)
-    stack._control("latency", {"seconds": LATENCY})
+    reply_after(stack, LATENCY)
     started = batch(stack, "submit", "single", str(tmp_path), "--at-once", "8", "--group", "10")
     batch_id = started["batch_id"]
     until(lambda: len(stack.calls()) >= 8)

@@ -5,10 +5,9 @@ FAULTS=long kills every two seconds, and reads a batch of 10,000 documents with 
 
 import json
 import random
-import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,6 @@ CHUNKS = 64
 CALLS = CHUNKS + 8 + 1
 AT_ONCE = 16
 LATENCY = 0.3
-# A reply counts as arrived when it was sent that long before: a busy worker may not have come to it any sooner.
-ARRIVAL = 1.0
 EVERYTHING = f"{WORKFLOWS_AND_DOCUMENTS},{MODELS}"
 
 
@@ -50,37 +47,25 @@ def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
         yield command
 
 
-@dataclass
-class Kills:
-    """When workers were killed, in seconds since the epoch."""
+@dataclass(frozen=True)
+class Killed:
+    """How often a worker was killed, the calls that arrived, and the tokens of those whose reply a worker had."""
 
-    engross: Engross
-    times: list[float] = field(default_factory=list)
+    times: int
+    calls: list[dict[str, Any]]
+    replied: Counter[int]
 
-    def in_the_middle(self) -> bool:
-        """Whether some calls are over, and many are in flight; a kill follows at once."""
-        return in_flight(self.engross) >= AT_ONCE // 2 and len(self.engross.calls()) > AT_ONCE and self.now()
+    def again(self, least: int = 0) -> int:
+        """How many calls of at least so many tokens were made again; each has a length of its own."""
+        arrived = Counter(call["input_tokens"] for call in self.calls if call["input_tokens"] >= least)
+        return sum(arrived.values()) - len(arrived)
 
-    def now(self) -> bool:
-        """A kill follows at once."""
-        self.times.append(time.time())
-        return True
-
-    def repeated(self, calls: list[dict[str, Any]]) -> int:
-        """How often a call was made again, where each has a length of its own. None had its reply before a kill."""
-        again = 0
-        by_length = defaultdict(list)
-        for call in calls:
-            by_length[call["input_tokens"]].append(call["at"])
-        for times in by_length.values():
-            for at in times[:-1]:
-                again += 1
-                # Frozen for half a second before it dies, a worker gets no more replies.
-                assert any(at - 1 <= kill <= at + LATENCY + ARRIVAL for kill in self.times), (at, self.times)
-        return again
+    def finished_again(self, least: int = 0) -> list[int]:
+        """Those of them that were made again after a worker had the reply."""
+        return [tokens for tokens, replies in self.replied.items() if tokens >= least and replies > 1]
 
 
-def killed(engross: Engross, kills: Kills, start: Callable[[], object], done: Callable[[], object], most: int) -> None:
+def killed(engross: Engross, start: Callable[[], object], done: Callable[[], object], most: int) -> Killed:
     """Starts something, and kills its only worker in the middle of it, or one of two every 2 s, until it is done."""
     engross.script()
     reply_after(engross, LATENCY)
@@ -88,12 +73,20 @@ def killed(engross: Engross, kills: Kills, start: Callable[[], object], done: Ca
         crew = fleet.ready(*[EVERYTHING] * min(most, 2))
         start()
         if most == 1:
-            until(kills.in_the_middle, "no calls in flight")
+            until(lambda: is_in_the_middle(engross), "no calls in flight")
             crew[0].kill()
             fleet.ready(EVERYTHING)
             until(done, "not done")
+            times = 1
         else:
-            fleet.kill_by_turns(EVERYTHING, crew, every=2, most=most, done=done, when=kills.now)
+            times = fleet.kill_by_turns(EVERYTHING, crew, every=2, most=most, done=done)
+        replies = fleet.lines(event="model call", source="called")
+    return Killed(times, engross.calls(), Counter(line["input_tokens"] for line in replies))
+
+
+def is_in_the_middle(engross: Engross) -> bool:
+    """Whether some calls are over, and many are in flight."""
+    return in_flight(engross) >= AT_ONCE // 2 and len(engross.calls()) > AT_ONCE
 
 
 @pytest.mark.fault(4)
@@ -104,7 +97,6 @@ def test_killed_workers_repeat_no_finished_chunk(
     tenant = f"chunks-{seed}"
     document = engross.folder / f"{tenant}.txt"
     document.write_text(sections(seed, CHUNKS))
-    kills = Kills(engross)
 
     def start() -> None:
         submitted = engross("submit", "sections", str(document), "--tenant", tenant)
@@ -113,17 +105,19 @@ def test_killed_workers_repeat_no_finished_chunk(
     def done() -> bool:
         return bool(rows(engross, tenant)) and not running(engross, tenant)
 
-    killed(engross, kills, start, done, most)
-    times = len(kills.times)
-    calls = engross.calls()
-    least = sorted({call["input_tokens"] for call in calls}, reverse=True)[CHUNKS - 1]
-    again = kills.repeated([call for call in calls if call["input_tokens"] >= least])
+    ended = killed(engross, start, done, most)
+    least = sorted({call["input_tokens"] for call in ended.calls}, reverse=True)[CHUNKS - 1]
+    again = ended.again(least)
     [row] = rows(engross, tenant)
-    told = f"{times} kills, {len(calls)} calls, {again} of chunks again, {row.maybe_billed} told as maybe billed"
-    told = tell(record_property, CHUNKS, seed, f"{told}, {row.outcome} {row.error or ''}")
+    told = (
+        f"{ended.times} kills, {len(ended.calls)} calls, {again} of chunks again, {row.maybe_billed} told as maybe"
+        f" billed, {row.outcome} {row.error or ''}"
+    )
+    told = tell(record_property, CHUNKS, seed, told.rstrip())
     assert again >= 1 or most > 1, told  # else there was nothing to be repeated
-    assert len(calls) <= CALLS + AT_ONCE * times, told
-    assert len(calls) <= row.calls + row.maybe_billed, told
+    assert ended.finished_again(least) == [], told
+    assert len(ended.calls) <= CALLS + AT_ONCE * ended.times, told
+    assert len(ended.calls) <= row.calls + row.maybe_billed, told
     assert row.outcome == "done" or (most > 1 and row.error == "BillingUnclear"), told
     if row.outcome == "done":
         listed = engross("ledger", submitted_id(engross, tenant), "--json").stdout.splitlines()
@@ -146,7 +140,6 @@ def test_killed_workers_lose_no_row_of_a_batch(engross: Engross, record_property
     names = [marker(seed, number) for number in range(n)]
     for number, name in enumerate(names):
         (folder / f"{name}.txt").write_text(f"Section: {name}\n{'and more ' * number}\n")
-    kills = Kills(engross)
     ids = []
 
     def start() -> None:
@@ -158,22 +151,24 @@ def test_killed_workers_lose_no_row_of_a_batch(engross: Engross, record_property
     def done() -> bool:
         return len(rows(engross, tenant)) >= n and not asked(engross, lambda client: client.is_running(ids[0]))
 
-    killed(engross, kills, start, done, most)
-    times = len(kills.times)
+    ended = killed(engross, start, done, most)
     report = json.loads(engross("batch", "status", ids[0], "--json").stdout)
-    calls, stored = engross.calls(), rows(engross, tenant)
-    again = kills.repeated(calls)
+    stored = rows(engross, tenant)
     listed = [json.loads(line) for line in engross("batch", "rows", ids[0], "--json").stdout.splitlines()]
     unclear = [row for row in stored if row.error == "BillingUnclear"]
-    told = f"{times} kills, {len(calls)} calls, {again} again, {len(stored)} rows, {len(unclear)} BillingUnclear"
+    told = (
+        f"{ended.times} kills, {len(ended.calls)} calls, {ended.again()} again, {len(stored)} rows,"
+        f" {len(unclear)} BillingUnclear"
+    )
     told = tell(record_property, n, seed, told)
-    assert again >= 1 or most > 1, told  # else there was nothing to be repeated
+    assert ended.again() >= 1 or most > 1, told  # else there was nothing to be repeated
+    assert ended.finished_again() == [], told
     assert [(row["row"], Path(row["document"]).stem) for row in listed] == list(enumerate(names, 1)), told
     assert len(stored) == n == report["total"] == report["done"] + report["failed"], told
     assert {row.outcome for row in stored if row not in unclear} == {"done"}, told
     assert not unclear or most > 1, told
-    assert len(calls) <= n + AT_ONCE * times, told
-    assert len(calls) <= sum(row.calls + max(row.maybe_billed, 2 * (row in unclear)) for row in stored), told
+    assert len(ended.calls) <= n + AT_ONCE * ended.times, told
+    assert len(ended.calls) <= sum(row.calls + max(row.maybe_billed, 2 * (row in unclear)) for row in stored), told
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from workflows.refine import Refine
 from workflows.router import Router
 
 REQUEST: dict[str, Any] = {"job": "invoice", "document": {"uri": "blob:1", "name": "a.pdf"}, "tenant": "acme"}
+_LIMIT: Final = 90  # seconds of real time, for a run that takes one or two
 PATTERNS: Final = (Chain, FanOut, MapReduce, MapSegment, Refine, Router)
 
 
@@ -52,6 +53,8 @@ def workers(client: Client, fakes: ScriptedActivities) -> AsyncExitStack:
 
     class Running(AsyncExitStack):
         async def __aenter__(self) -> "Running":
+            # Sooner than pytest's own limit, which leaves workers and servers hanging.
+            await self.enter_async_context(asyncio.timeout(_LIMIT))
             activities: list[Callable[..., Any]] = [fakes.prepare, fakes.repair_answer, fakes.store_answer]
             activities += [fakes.split_text, fakes.read_chunks, fakes.keep_ledger]
             here: list[Callable[..., Any]] = [fakes.prepare_plain, fakes.store_answer]

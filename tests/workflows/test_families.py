@@ -14,7 +14,6 @@ from engross.contracts import (
     BudgetState,
     Outcome,
     Reply,
-    ReplyStatus,
 )
 from engross.names import BUDGET_QUERY, OUTCOME_ATTRIBUTE, RAISE_BUDGET_UPDATE, RESUME_SIGNAL
 from tests.workflows.fakes import answered
@@ -22,7 +21,6 @@ from tests.workflows.harness import failure, must_wait, start, until, workers
 from tests.workflows.map_reductions import document, entries, failing, numbers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-REFUSED, INVALID = ReplyStatus.REFUSED, ReplyStatus.INVALID
 PARKED = SearchAttributeKey.for_keyword(OUTCOME_ATTRIBUTE)
 
 
@@ -66,6 +64,18 @@ async def test_cancelling_cancels_segments_and_counts_what_they_spent(server: Wo
     assert (stored.result.outcome, stored.result.calls) == (Outcome.CANCELLED, 20)
     assert [entry.number for entry in entries(fakes)] == [*range(1, 11), *range(65, 75)]
     assert len(fakes.ledgers) == 2  # the third and the fourth never began
+
+
+async def test_a_parent_that_is_terminated_takes_its_segments_along(server: WorkflowEnvironment) -> None:
+    fakes = document(66, lambda request: must_wait("LimitReached", 86_400), at_once=4)
+    async with workers(server.client, fakes):
+        handle = await start(server.client, "terminated", "map_reduce")
+        await until(lambda: len(fakes.asked) == 4)
+        child = server.client.get_workflow_handle("terminated-chunks-1")
+        await handle.terminate()
+        await child.result()
+        assert (await child.describe()).status is WorkflowExecutionStatus.COMPLETED
+    assert [len(request.entries) for request in fakes.ledgers] == [0]
 
 
 def rule_waits(request: AskRequest) -> bool:

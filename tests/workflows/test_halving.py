@@ -34,7 +34,7 @@ async def test_a_chunk_that_is_too_long_is_halved_and_put_together(
     [_, halved] = fakes.splits
     assert (halved.text.sha256, halved.text.characters, halved.chunk_tokens, halved.overlap_tokens) == (
         *("chunk-1", 1000),
-        *(100, 0),
+        *(120, 0),
     )
     parts = [request for request in fakes.asked if "/" in request.text.sha256]
     assert [(request.text.sha256, request.sources) for request in parts] == [("chunk-1/1", (1,)), ("chunk-1/2", (1,))]
@@ -71,7 +71,7 @@ async def test_halving_has_an_end(environment: WorkflowEnvironment) -> None:
     }
     fakes = await read_in_parts(environment, special, "endless", tokens=100_000)
     assert ledger_of(fakes) == [("failed", "ContextTooLong", 1), ("mapped", "", 1)]
-    assert [split.chunk_tokens for split in fakes.splits[1:]] == [50_000, 25_000, 12_500, 6_250]
+    assert [split.chunk_tokens for split in fakes.splits[1:]] == [60_000, 36_000, 21_600, 12_960]
 
 
 async def test_a_small_chunk_is_not_halved(environment: WorkflowEnvironment) -> None:

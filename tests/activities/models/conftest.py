@@ -8,7 +8,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from activities.models.providers import AnthropicProvider, OpenAIProvider, Provider
+from activities.models.anthropic_wire import AnthropicProvider
+from activities.models.openai_wire import OpenAIProvider
+from activities.models.providers import Provider
 from workers.local.standin.server import make_app
 
 SECONDS = 2.0

@@ -1,18 +1,24 @@
 """`ask_model`: what came of a call, what it cost, and what the model was shown."""
 
 import json
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
+from pydantic import BaseModel
 from temporalio.testing import ActivityEnvironment
 
+from activities.checks.answer import Checked, check_answer
 from activities.checks.drafts import Draft
 from activities.documents.canonical import canonical
 from activities.guards.budgets import Budget
+from activities.guards.completions import CompletionKey
+from activities.models import ask as asking
 from activities.models.ask import Models
 from activities.models.guarded import Guarded
-from activities.models.paid import PaidOnce
+from activities.models.paid import Kept, PaidOnce
 from activities.models.preflight import Caps, Preflight
 from activities.models.prices import Prices
 from activities.models.prompts import build_prompt
@@ -137,6 +143,65 @@ async def test_a_reask_shows_the_draft_and_the_problems_inside_fences() -> None:
     user = provider.asked[0].prompt.user
     assert user.index("<document-") < user.index("<reply-") < user.index('{"total": "x"}') < user.index("<problems-")
     assert "total: should be a number" in user
+
+
+@dataclass
+class Checks:
+    """Checks answers; keeps which."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def __call__(self, output: type[BaseModel], text: str, allowed: Sequence[int] = ()) -> Checked:
+        self.texts.append(text)
+        return check_answer(output, text, allowed)
+
+
+@pytest.mark.parametrize("text", [json.dumps(RECEIPT), "{}"], ids=["valid", "invalid"])
+async def test_a_reply_is_checked_once(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    checks = Checks()
+    monkeypatch.setattr(asking, "check_answer", checks)
+    await ask(raw(text))
+    assert checks.texts == [text]
+
+
+class Overtaken(MemoryCompletions):
+    """Another's reply is always there first when one is to be kept."""
+
+    def __init__(self, first: RawReply) -> None:
+        super().__init__()
+        self._first = Kept(raw=first, run="another", is_answer=False).model_dump_json().encode()
+
+    async def finish(self, key: CompletionKey, token: str, reply: bytes, *, ttl_seconds: int) -> bool:
+        self.replies[key.name] = self._first
+        return False
+
+
+async def test_a_reply_that_came_first_is_checked_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = Checks()
+    monkeypatch.setattr(asking, "check_answer", checks)
+    reply, _, _ = await ask(raw(json.dumps(RECEIPT)), paid=paid_once(Overtaken(raw("{}"))))
+    assert checks.texts == [json.dumps(RECEIPT), "{}"]
+    assert reply.status is ReplyStatus.INVALID
+
+
+@pytest.mark.parametrize(("size", "aside"), [(0, False), (100, True)])
+async def test_long_answers_are_counted_beside_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, size: int, aside: bool
+) -> None:
+    counting: list[threading.Thread] = []
+
+    def count(text: str) -> int:
+        counting.append(threading.current_thread())
+        return len(text)
+
+    monkeypatch.setattr(asking, "count_tokens", count)
+    short, _, _ = await ask(raw(json.dumps(RECEIPT)))
+    monkeypatch.setattr(asking, "_SHORT", short.answer_tokens)
+    counting.clear()
+    reply, blobs, _ = await ask(raw(json.dumps(RECEIPT | {"company": "Corner Shop" + "x" * size})))
+    assert reply.answer is not None
+    assert reply.answer_tokens == len(await blobs.get(reply.answer))
+    assert [thread is not threading.current_thread() for thread in counting] == [aside]
 
 
 def test_no_document_can_close_its_fence() -> None:

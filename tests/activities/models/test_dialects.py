@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from activities.models.providers import OpenAIProvider
+from activities.models.openai_wire import OpenAIProvider
 from engross.errors import InvalidRequest
 from tests.activities.models.test_providers import call
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 import pytest
 
 from activities.checks.answer import check_answer
-from activities.models.providers import OpenAIProvider, Provider
+from activities.models.openai_wire import OpenAIProvider
+from activities.models.providers import Provider
 from engross.contracts import ReplyStatus
 from engross.errors import EngrossError, ProviderError
 from tests.activities.models.conftest import StandIn

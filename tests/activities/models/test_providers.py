@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from activities.models.anthropic_wire import AnthropicProvider
+from activities.models.openai_wire import OpenAIProvider
 from activities.models.prompts import build_prompt
-from activities.models.providers import AnthropicProvider, ModelCall, OpenAIProvider, Provider
+from activities.models.providers import ModelCall, Provider
 from engross.contracts import ReplyStatus, Usage
 from tests.activities.models.conftest import StandIn
 

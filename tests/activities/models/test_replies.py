@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 
-from activities.models.replies import RawReply, read_anthropic, read_openai
+from activities.models.anthropic_wire import read_anthropic
+from activities.models.openai_wire import read_openai
+from activities.models.replies import RawReply
 from engross.errors import ProviderGarbled
 
 FUNCTION: Final = {"name": "Slip", "arguments": '{"total": 1}'}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from activities.models.providers import OpenAIProvider, Provider
+from activities.models.openai_wire import OpenAIProvider
+from activities.models.providers import Provider
 from activities.models.translate import retry_after
 from engross.errors import RateLimited
 from tests.activities.models.conftest import StandIn

@@ -13,7 +13,9 @@ import psutil
 import pytest
 from aiohttp import web
 
-from activities.models.providers import AnthropicProvider, OpenAIProvider, Provider
+from activities.models.anthropic_wire import AnthropicProvider
+from activities.models.openai_wire import OpenAIProvider
+from activities.models.providers import Provider
 from activities.models.transport import MOST_REPLY_BYTES
 from engross.errors import InvalidRequest, ProviderGarbled, ProviderOverloaded, ProviderUnreachable, ReplyTooLarge
 from tests.activities.models.conftest import StandIn
