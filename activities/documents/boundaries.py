@@ -55,6 +55,9 @@ _TURN: Final = re.compile(
     r"|\*{0,2}(?P<name>[^\W\d_][\w.'’\-/&]{0,29}(?: [\w.'’\-/&()]{1,30}){0,3}) ?\*{0,2}(?::\*{0,2}\s|：)"
 )
 
+# What follows a label and begins with a figure is the value of a form: "Total: EUR 1.50", "Date: 2023-03-20".
+_VALUE: Final = re.compile(r"(?:[A-Z]{3}\b)?[^\w\n]*+\d")
+
 # That join the next character to the one before: for emoji, and the viramas of Indian scripts.
 _JOINERS: Final = "\u200d\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d"
 # That belong to the character before them: joiners, halves of halfwidth kana, parts of Hangul syllables, colours of
@@ -187,8 +190,10 @@ def _is_underlined(line: str, text: str, start: int) -> bool:
 
 def _is_turn(text: str, start: int) -> bool:
     found = _TURN.match(text, start)
-    # "the following are due:" is no name, "doctor:" may be one
-    return found is not None and not (found["name"] and " " in found["name"] and found["name"][0].islower())
+    # "the following are due:" is no name, "doctor:" may be one; "Total: 1.50" is a form, and nobody's turn
+    if found is None or (found["name"] and " " in found["name"] and found["name"][0].islower()):
+        return False
+    return not found["name"] or _VALUE.match(text, found.end()) is None
 
 
 def _sentences(text: str, low: int, high: int) -> Iterator[Boundary]:

@@ -185,6 +185,12 @@ def test_transcript_is_cut_between_turns() -> None:
     assert all(set(one.split("\n")) & set(other.split("\n")) for one, other in pairwise(pieces))  # whole turns again
 
 
+def test_lines_of_a_form_are_no_turns() -> None:
+    forms = [f"Section: {number}\nTotal: {number}.50\n{prose(14, number)}" for number in range(40)]
+    pieces = parts("\n\n".join(forms), 120, 0)
+    assert all(part.startswith("Section: ") for part in pieces)
+
+
 def test_many_headings_make_no_small_pieces() -> None:
     text = "\n\n".join(f"## Part {number}\n\n{prose(8, number)}" for number in range(300))
     pieces = split(text_of(text), most_tokens=200, overlap_tokens=0)
