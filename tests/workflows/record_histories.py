@@ -15,10 +15,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from engross.contracts import SEGMENT_CHUNKS, ReplyStatus
+from engross.contracts import SEGMENT_CHUNKS, Reply, ReplyStatus
 from engross.names import PLAIN_TEXT, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from starters.running import run
 from tests.conftest import BIN
+from tests.workflows.batches import BatchActivities, failing, manifest
+from tests.workflows.batches import workers as batch_workers
 from tests.workflows.fakes import ScriptedActivities, reply, step
 from tests.workflows.harness import REQUEST, must_wait, workers
 from tests.workflows.map_reductions import document, unless
@@ -112,6 +114,25 @@ def without_the_machine(value: Any, key: str = "") -> Any:
     return value
 
 
+async def record_batch(client: Client) -> None:
+    """A batch of three groups; in the first a document is poison, one goes to a person, and one moves out."""
+    if is_recorded("batch-mixed"):
+        return
+    replies: dict[str, list[Reply | Exception]] = {
+        "2": [failing("ContextTooLong")],
+        "3": [reply(ReplyStatus.REFUSED)],
+        "4": [reply(_INVALID), failing("BudgetExhausted", 1.0, "tenant", 0), reply()],
+    }
+    fakes = BatchActivities(manifest(12), replies=replies)
+    request = {"job": "invoice", "manifest": {"uri": "blob:1"}, "tenant": "acme", "group": 5, "at_once": 4}
+    async with batch_workers(client, fakes):
+        handle = await client.start_workflow("batch", request, id="batch-mixed", task_queue=WORKFLOWS_QUEUE)
+        await handle.result()
+        await client.get_workflow_handle("batch-mixed-4").result()
+    await write(client, "batch-mixed", "batch-mixed")
+    await write(client, "batch-mixed-rows-1", "batch_group-mixed")
+
+
 async def main() -> None:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(BIN / "temporal"), data_converter=pydantic_data_converter
@@ -124,6 +145,7 @@ async def main() -> None:
         await record(client, "plain-text", ScriptedActivities(stores_here=True), request=PLAIN)
         for name, (kind, fakes) in others().items():
             await record(client, name, fakes, kind=kind)
+        await record_batch(client)
         # Of the segments the last, which has two chunks; recorded with the run that it is a part of.
         if not is_recorded("map_segment-two-chunks"):
             await write(client, f"map_reduce-segments-chunks-{SEGMENT_CHUNKS + 1}", "map_segment-two-chunks")
