@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from pydantic import BaseModel
@@ -37,7 +38,12 @@ class Step:
 
     def schema_version(self) -> str:
         """Changes when the output schema changes."""
-        return version_of(json.dumps(self.output.model_json_schema(), sort_keys=True))
+        return _schema_version(self.output)
+
+
+@lru_cache(maxsize=512)
+def _schema_version(output: type[BaseModel]) -> str:
+    return version_of(json.dumps(output.model_json_schema(), sort_keys=True))
 
 
 def version_of(text: str) -> str:

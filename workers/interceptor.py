@@ -96,9 +96,10 @@ async def _heartbeats(silence_limit: timedelta | None) -> AsyncIterator[None]:
 
 
 async def _beat(seconds: float) -> None:
+    # Not at once: most steps end before the first beat is due.
     while True:
-        activity.heartbeat()
         await asyncio.sleep(seconds)
+        activity.heartbeat()
 
 
 def _since(started: float) -> float:

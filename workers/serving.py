@@ -92,7 +92,7 @@ def _worker(client: Client, queue: str, activities: Sequence[Callable[..., Any]]
         workflows=workflows if queue == WORKFLOWS_QUEUE else (),
         activities=activities,
         interceptors=[StepInterceptor()],
-        # The sandbox would take more CPU than the steps of a short run. Workflows run in it wherever they are tested and
+        # The sandbox would take more CPU than the steps of a short run. Workflows run in it where they are tested and
         # replayed, which is where a mistake is found; see docs/adr/0021.
         workflow_runner=UnsandboxedWorkflowRunner(),
         graceful_shutdown_timeout=_DRAIN,

@@ -112,7 +112,7 @@ def _cheap_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
 
 
 def _document_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
-    preparation = _preparation(wiring, wiring.parsers)
+    preparation = _preparation(wiring, InlineText(wiring.parsers))
     chunking = Chunking(blobs=wiring.blobs)
     repairs = Repairs(catalog=wiring.catalog, blobs=wiring.blobs, parsers=wiring.parsers)
     storing = Storing(blobs=wiring.blobs, results=wiring.results)

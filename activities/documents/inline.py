@@ -4,8 +4,9 @@ from pathlib import PurePath
 from typing import Final
 
 from activities.documents import plain
-from activities.documents.canonical import CanonicalText, canonical
+from activities.documents.canonical import canonical
 from activities.documents.sniff import Format, sniff
+from activities.ports import ExtractedText, Parsers
 from engross.errors import DocumentError, UnsupportedFormat
 
 # Bytes; a larger one would keep the event loop from others for too long.
@@ -13,17 +14,22 @@ MOST_BYTES: Final = 256 * 1024
 
 
 class InlineText:
-    """Reads plain text, and nothing else."""
+    """Reads small plain text, and leaves all else to `parsers`, where there are any."""
 
-    async def extract(self, data: bytes, name: str) -> CanonicalText:
-        """The canonical text. Raises `UnsupportedFormat` for all that isn't small plain text."""
-        if not is_plain(data, name):
+    def __init__(self, parsers: Parsers | None = None) -> None:
+        self._parsers = parsers
+
+    async def extract(self, data: bytes, name: str) -> ExtractedText:
+        """The canonical text. Raises `UnsupportedFormat` when that takes a parser and there is none."""
+        if is_plain(data, name):
+            return canonical(*plain.read(data))
+        if self._parsers is None:
             raise UnsupportedFormat("not a small plain text: it needs a parser")
-        return canonical(*plain.read(data))
+        return await self._parsers.extract(data, name)
 
     async def repair_json(self, text: str) -> str | None:
-        """Nothing: that needs a process that can be killed."""
-        return None
+        """What the parsers make of it: that needs a process that can be killed."""
+        return await self._parsers.repair_json(text) if self._parsers else None
 
 
 def is_plain(data: bytes, name: str) -> bool:

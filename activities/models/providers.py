@@ -6,24 +6,13 @@ Imports no SDK, each of which takes a second to load: `openai_wire` and `anthrop
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 from pydantic import BaseModel
 
 from activities.models.prompts import Prompt
 from activities.models.replies import RawReply
 from activities.models.translate import SdkErrors, translate
-
-if TYPE_CHECKING:
-    from activities.models.openai_wire import OpenAIProvider as OpenAIProvider
-
-
-def __getattr__(name: str) -> Any:
-    """`OpenAIProvider`, for who still looks for it here; its module loads OpenAI's SDK."""
-    if name == "OpenAIProvider":
-        return import_module("activities.models.openai_wire").OpenAIProvider
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestServer
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
+from activities.models.openai_wire import OpenAIProvider
 from activities.models.prompts import Prompt
-from activities.models.providers import ModelCall, OpenAIProvider
+from activities.models.providers import ModelCall
 from engross.contracts import ReplyStatus
 from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError, ContextTooLong, InvalidRequest
