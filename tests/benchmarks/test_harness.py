@@ -48,8 +48,11 @@ def test_everybody_does_the_same_work_and_it_is_written_down(tmp_path: Path) -> 
     assert (raw["calls"], run["calls"]) == (3, 3)
     assert raw["input_tokens"] == run["input_tokens"]
     assert raw["history"] is None
-    assert run["history"]["events"] >= 3 * 20
-    assert {step["step"] for step in run["history"]["steps"]} >= {"prepare", "ask_model", "store_answer"}
+    assert run["history"]["events"] >= 3 * 10
+    assert "ask_model" in {step["step"] for step in run["history"]["steps"]}
+    [together] = pages["batch"]["samples"]
+    assert together["calls"] == 3
+    assert together["history"]["events"] > 0
     assert pages["single runs"]["figures"]["worker_and_server_ms"]["median"] > 0
     assert "single runs" in ended.stdout
 

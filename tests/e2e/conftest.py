@@ -125,37 +125,6 @@ class Slip(BaseModel):
 """
 
 
-# Dies once, at the check that follows the keeping of the reply: instructor's is the first, ours before it the second.
-DYING_SCHEMA = """import os
-from pathlib import Path
-from pydantic import BaseModel, field_validator
-SEEN = Path(__file__).parent / "seen"
-class Slip(BaseModel):
-    total: float
-    @field_validator("total")
-    @classmethod
-    def _die_once(cls, value: float) -> float:
-        with SEEN.open("a") as file:
-            file.write("x")
-        if SEEN.stat().st_size == 3:
-            os._exit(1)
-        return value
-"""
-
-
-def write_dying_job(root: Path) -> str:
-    """A job whose schema kills the worker after the reply was kept and before it is reported."""
-    folder = root / "dying"
-    (folder / "prompts").mkdir(parents=True)
-    (folder / "job.py").write_text(
-        "from engross import Chain, Job, Step\nfrom .schema import Slip\n"
-        'JOB = Job(description="dies once", pattern=Chain(Step("read", output=Slip)))\n'
-    )
-    (folder / "schema.py").write_text(DYING_SCHEMA)
-    (folder / "prompts" / "read.md").write_text("Read the slip.")
-    return str(root)
-
-
 def write_job(root: Path) -> str:
     """A job of two steps outside the checkout, the first with a fallback on the other wire."""
     folder = root / "slip"
@@ -191,7 +160,7 @@ def engross(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
 @pytest.fixture(scope="session")
 def engross_anthropic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engross]:
     """A second stack, whose runs ask over Anthropic's wire, and whose calls have a price."""
-    jobs = write_pattern_jobs(Path(write_dying_job(tmp_path_factory.mktemp("jobs"))))
+    jobs = write_pattern_jobs(tmp_path_factory.mktemp("jobs"))
     write_capped_job(Path(jobs))
     variables = {
         "ENGROSS_MODEL": "anthropic:stand-in",

@@ -9,7 +9,6 @@ import time
 import urllib.request
 from collections.abc import Callable
 
-import psutil
 import pytest
 
 from engross.catalog import load_catalog
@@ -48,22 +47,6 @@ def test_a_worker_killed_in_mid_call_loses_nothing(engross_anthropic: Engross) -
     assert engross("up", "--detach").returncode == 0
     until(lambda: '"outcome": "done"' in engross("result", run_id, "--json").stdout, seconds=60)
     assert len(engross.calls()) == 2  # the one in flight at the kill, and its one successor
-
-
-@pytest.mark.fault(2)
-def test_a_worker_that_dies_after_the_reply_finds_it_kept(engross_anthropic: Engross) -> None:
-    engross = engross_anthropic
-    document = engross.folder / "dying.txt"
-    document.write_text("Total: 12.50")
-    engross.script()
-    run_id = json.loads(engross("submit", "dying", str(document), "--json").stdout)["run_id"]
-    worker = psutil.Process(engross.worker_pid())
-    until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
-    assert engross("up", "--detach").returncode == 0
-    until(lambda: '"outcome": "done"' in engross("result", run_id, "--json").stdout, seconds=60)
-    report = json.loads(engross("result", run_id, "--json").stdout)
-    assert (report["calls"], len(engross.calls())) == (1, 1)
-    assert '"source": "recovered"' in engross.log()
 
 
 @pytest.mark.fault(14)
