@@ -6,7 +6,7 @@ BIN := .venv/bin
 # The second try is for networks whose certificates only the system knows.
 SYNC := VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv sync --quiet --frozen --compile-bytecode
 
-.PHONY: install demo up down test bench local-model local-model-test faults lint format clean local-model local-model-test
+.PHONY: install demo up down test bench local-model local-model-test faults lint format clean
 
 install: .venv/.ready
 
