@@ -18,7 +18,6 @@ from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
     from engross.contracts import (
-        BatchCounts,
         BatchRow,
         ErrorInfo,
         GroupProgress,
@@ -31,21 +30,19 @@ with workflow.unsafe.imports_passed_through():
         RowOutcome,
         RunRequest,
         RunResult,
-        StoreGroupRequest,
         StoreRequest,
     )
     from engross.names import BATCH_GROUP, GROUP_PROGRESS_SIGNAL, GROUP_SHARE_SIGNAL, RESUME_SIGNAL
-    from workflows import failures, steps, tally
+    from workflows import failures, steps
     from workflows.attributes import JOB, TENANT
     from workflows.chain import chain
     from workflows.in_group import InGroup, MovesOut
     from workflows.parking import Parking
     from workflows.run import Run
+    from workflows.shelf import Shelf
 
 _INLINE: Final = "chain"
-# Rows are stored together, but none waits for long.
-_STORED_TOGETHER: Final = 10
-_EVERY: Final = timedelta(seconds=5)
+_TOLD_EVERY: Final = timedelta(seconds=5)
 _PARKED_IN_A_ROW: Final = 3
 _LOOK_AGAIN: Final = timedelta(minutes=10)
 _GROUP: Final = "group"
@@ -62,12 +59,10 @@ class BatchGroup:
         self._request = request
         self._share = request.at_once
         self._running: set[asyncio.Task[None]] = set()
-        self._shelf: list[RowOutcome] = []  # ended, and not yet stored
-        self._counts = BatchCounts()
-        self._started_at = workflow.info().start_time.isoformat()
+        self._shelf = Shelf(request)
         self._parking = Parking(lambda: None)
         self._parked: list[ErrorInfo] = []  # why the last rows parked, those since one that did not
-        self._stored_at = self._told_at = workflow.now()
+        self._told_at = workflow.now()
 
     @workflow.signal(name=RESUME_SIGNAL, description="Try again now what waits for a key, credit or a budget.")
     def _resume(self) -> None:
@@ -89,7 +84,7 @@ class BatchGroup:
         except asyncio.CancelledError:
             await self._stop(rows)
             raise
-        await self._store()
+        await self._shelf.store()
         return self._progress()
 
     # --- rows -------------------------------------------------------------------------------------------------------
@@ -238,26 +233,17 @@ class BatchGroup:
             cost_usd=result.cost_usd if result else Decimal(0),
         )
         self._parked = [*self._parked, error] if outcome == Outcome.PARKED and error else []
-        self._shelf.append(ended)
-        self._counts += tally.counted(outcome, stored.result if stored else result)
+        self._shelf.put(ended, stored.result if stored else result)
 
     async def _after_one(self) -> None:
         """Stores what has gathered, and tells the batch, when it is time."""
         now = workflow.now()
-        if len(self._shelf) >= _STORED_TOGETHER or now - self._stored_at >= _EVERY:
-            await self._store()
-        if now - self._told_at >= _EVERY:
+        if self._shelf.is_due:
+            with suppress(FailureError):  # the rows are still there, and the group's end tries once more
+                await self._shelf.store()
+        if now - self._told_at >= _TOLD_EVERY:
             self._told_at = now
             await self._tell_batch()
-
-    async def _store(self) -> None:
-        rows, self._shelf, self._stored_at = tuple(self._shelf), [], workflow.now()
-        if rows:
-            group = self._request
-            request = StoreGroupRequest(
-                batch_id=group.batch_id, job=group.job, tenant=group.tenant, started_at=self._started_at, rows=rows
-            )
-            await steps.store_group.here(request, summary=f"store {len(rows)} rows")
 
     async def _tell_batch(self) -> None:
         try:
@@ -267,7 +253,7 @@ class BatchGroup:
             workflow.logger.info("the batch has ended and could not be told")
 
     def _progress(self) -> GroupProgress:
-        return GroupProgress(first=self._request.first, counts=self._counts)
+        return GroupProgress(first=self._request.first, counts=self._shelf.counts)
 
     async def _stop(self, rows: list[PreparedRow]) -> None:
         """Cancelled: what is in flight ends as such, and so does what never began."""
@@ -277,5 +263,5 @@ class BatchGroup:
         await asyncio.gather(*running, return_exceptions=True)
         for row in rows:
             self._put(row, Outcome.CANCELLED, _CANCELLED)
-        await self._store()
+        await self._shelf.store()
         await self._tell_batch()

@@ -59,6 +59,7 @@ class BatchActivities:
     plan_error: Exception | None = None
     group_error: Exception | None = None
     gate: asyncio.Event | None = None
+    stores_that_fail: int = 0
     asked: list[AskRequest] = field(default_factory=list)
     stored: list[RowOutcome] = field(default_factory=list)
     stored_alone: list[StoreRequest] = field(default_factory=list)
@@ -123,6 +124,8 @@ class BatchActivities:
     @activity.defn
     async def store_group(self, request: StoreGroupRequest) -> Stored:
         self.stores += 1
+        if self.stores <= self.stores_that_fail:
+            raise failing("ServiceUnavailable")
         self.stored += request.rows
         return Stored()
 

@@ -128,6 +128,13 @@ async def test_a_document_that_parks_goes_on_in_a_run_of_its_own(environment: Wo
     assert sum(spent.calls for spent in stored.spent) == 2
 
 
+async def test_rows_that_could_not_be_stored_are_stored_with_the_next(environment: WorkflowEnvironment) -> None:
+    fakes = BatchActivities(manifest(25), stores_that_fail=1)
+    progress = await run(environment.client, fakes, at_once=25)
+    assert fakes.outcomes() == {"done": 25}
+    assert progress.counts.done == 25
+
+
 async def test_when_every_document_has_to_wait_the_group_does(environment: WorkflowEnvironment) -> None:
     spent = failing("BudgetExhausted", None, "tenant", 0)
     fakes = BatchActivities(manifest(12), replies={str(number): [spent] for number in range(1, 4)})
