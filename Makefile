@@ -33,6 +33,7 @@ test: install lint
 # Every row of the fault table, in its long version: about half an hour.
 faults: install
 	FAULTS=long $(BIN)/pytest -n 2 --dist loadgroup --timeout 1500 -m fault --fault-table
+	FAULTS=long $(BIN)/pytest --timeout 1500 tests/faults/test_large_batch.py
 
 # Speed against the floor, on a stack of its own: about 5 minutes. BENCH="--scenario b --rounds 3" chooses.
 bench: install
