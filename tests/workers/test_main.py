@@ -54,22 +54,28 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.02)
 
 
-def parser_processes() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "activities.documents.child" in child.cmdline()]
-
-
 async def test_parsers_start_before_the_libraries_are_loaded(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = parser_processes()  # those of pools that other tests share
+    pools: list[ParserPool] = []
+    started: list[int] = []
+
+    class Watched(ParserPool):
+        def begin(self) -> None:
+            pools.append(self)
+            super().begin()
 
     async def load(*_what: object) -> Any:
-        await until(lambda: len(parser_processes()) == len(before) + 2)
+        [pool] = pools
+        await until(lambda: len(pool.pids) == 2)
+        started.extend(pool.pids)
         return SimpleNamespace(serve=lambda *_rest: asyncio.sleep(0))
 
+    monkeypatch.setattr(main, "ParserPool", Watched)
     monkeypatch.setattr(main, "aside", load)
     await main._run(settings, ["documents"])
-    assert parser_processes() == before
+    assert len(started) == 2
+    assert not [pid for pid in started if psutil.pid_exists(pid)]
 
 
 async def test_a_worker_that_reads_no_documents_starts_no_parsers(
