@@ -118,7 +118,7 @@ class Batch:
         first = request.first
         attributes = [SearchAttributePair(JOB, request.job), SearchAttributePair(TENANT, request.tenant)]
         try:
-            ended: GroupProgress = await workflow.execute_child_workflow(
+            group = await workflow.start_child_workflow(
                 BATCH_GROUP,
                 request,
                 id=self._group_id(first),
@@ -127,6 +127,11 @@ class Batch:
                 search_attributes=TypedSearchAttributes(attributes),
                 static_summary=f"rows {first} to {request.last}",
             )
+            # Who pauses a batch, or changes its window, may have been quicker than the group's start.
+            share = self._window.shares[first]
+            if share != request.at_once:
+                await group.signal(GROUP_SHARE_SIGNAL, GroupShare(at_once=share))
+            ended: GroupProgress = await group
             counts = ended.counts
         except (ChildWorkflowError, asyncio.CancelledError) as error:
             # Cancelled, or ended by an operator: what it told before is all there is.
@@ -161,7 +166,7 @@ class Batch:
             handle = workflow.get_external_workflow_handle(self._group_id(first))
             await handle.signal(GROUP_SHARE_SIGNAL, GroupShare(at_once=share))
         except FailureError:
-            workflow.logger.info("a group ended before it heard of its new share")
+            workflow.logger.info("a group has ended, or is told when it has started")
 
     # --- what it may be told, and asked -----------------------------------------------------------------------------
 
