@@ -37,13 +37,14 @@ def choose(run: Run, answer: Answer) -> Route:
     run.propose(answer.ref)
     if confidence < options.bar:
         if options.fallback is None:
-            told = f"{label!r} at {confidence:.2f}, under the bar of {options.bar:.2f}; a person must say what it is"
-            raise failures.named("UnsureLabel", told)
+            told = f"{label or 'another label'} at {confidence:.2f}, under the bar of {options.bar:.2f}"
+            raise failures.named("UnsureLabel", f"{told}; a person must say what it is")
         return options.fallback
     for route in options.routes:
         if route.label == label:
             return route
-    raise failures.named("UnknownLabel", f"no route has the label {label!r}; a person must say what it is")
+    told = f"no route has the label {label}" if label else "the label is none that a route has"
+    raise failures.named("UnknownLabel", f"{told}; a person must say what it is")
 
 
 async def follow(run: Run, route: Route) -> RunResult:

@@ -8,7 +8,7 @@ from temporalio import activity
 from activities.checks.answer import check_answer, read_json
 from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.checks.fixes import mend
-from activities.checks.told import told_by
+from activities.checks.told import labels_of, told_by
 from activities.ports import Blobs, Parsers
 from engross.catalog import Catalog
 from engross.contracts import BlobRef, Problem, RepairRequest, Reply, ReplyStatus
@@ -41,8 +41,8 @@ class Repairs:
         if checked.value is not None:
             answer = await self._blobs.put(ref.tenant, checked.value, "application/json")
             mended_reply = _free(request.reply, answer=answer)
-            told = {"told": told_by(checked.value, request.step.tells), "answer_tokens": len(checked.value) // 3}
-            return mended_reply.model_copy(update=told)
+            told = told_by(checked.value, request.step.tells, labels_of(self._catalog.get(request.job), output))
+            return mended_reply.model_copy(update={"told": told, "answer_tokens": len(checked.value) // 3})
         left = Draft(text=text, messages=checked.messages).to_bytes()
         draft_left = await self._blobs.put(ref.tenant, left, "application/json")
         return _free(request.reply, draft=draft_left, problems=checked.problems)

@@ -13,7 +13,7 @@ from temporalio import activity
 
 from activities.checks.answer import Checked, check_answer
 from activities.checks.drafts import SEVERAL_ANSWERS, Draft
-from activities.checks.told import told_by
+from activities.checks.told import labels_of, told_by
 from activities.documents.canonical import CanonicalText
 from activities.guards.budgets import Budget
 from activities.models.accounts import account
@@ -154,11 +154,13 @@ class Models:
         checked = _one_answer_only() if raw.status else check(raw.text)
         if checked.value is not None:
             answer = await self._blobs.put(tenant, checked.value, "application/json")
+            job = self._catalog.get(request.job)
+            labels = labels_of(job, job.step(request.step.name).output)
             return _Judged(
                 ReplyStatus.VALID,
                 answer=answer,
                 answer_tokens=await _tokens_of(checked.value.decode()),
-                told=told_by(checked.value, request.step.tells),
+                told=told_by(checked.value, request.step.tells, labels),
             )
         draft = Draft(text=raw.text, messages=checked.messages)
         ref = await self._blobs.put(tenant, draft.to_bytes(), "application/json")

@@ -43,9 +43,6 @@ class BatchCounts(Contract):
     def __add__(self, other: "BatchCounts") -> "BatchCounts":
         return BatchCounts(**{name: getattr(self, name) + getattr(other, name) for name in BatchCounts.model_fields})
 
-    def __sub__(self, other: "BatchCounts") -> "BatchCounts":
-        return BatchCounts(**{name: getattr(self, name) - getattr(other, name) for name in BatchCounts.model_fields})
-
 
 class BatchPlan(Contract):
     """Result of `plan_batch`: the job's frozen plan, how many rows there are, and the blob that lists them."""

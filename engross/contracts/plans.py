@@ -19,8 +19,8 @@ class ModelRef(Contract):
 class StepPlan(Contract):
     """One step of a job as frozen for one run: later edits of the job don't reach it.
 
-    `tells` names the fields of an answer whose values its reply carries to the workflow: numbers, names, and of lists
-    the length.
+    `tells` names the fields of an answer whose values its reply carries to the workflow: numbers, labels that the
+    schema or a route lists, and of lists the length.
     """
 
     name: str
