@@ -24,7 +24,7 @@ from engross.contracts import (
     TextRef,
 )
 from engross.errors import EmptyDocument
-from engross.job import LoadedJob
+from engross.job import RISK, LoadedJob
 from engross.routes import Tier
 from engross.step import Step, version_of
 
@@ -66,19 +66,22 @@ class Preparation:
 
     async def plan(self, job: LoadedJob, tenant: str) -> Plan:
         """What a run of `job` will do, frozen."""
-        tells = job.job.pattern.tells
+        pattern, assess = job.job.pattern, job.job.assess
         steps = [
-            await self._step(step, job.prompts[step.name], tuple(tells.get(step.name, ())), tenant)
-            for step in job.steps
+            await self._step(step, job.prompts[step.name], tuple(pattern.tells.get(step.name, ())), tenant)
+            for step in pattern.steps
         ]
         return Plan(
             job=job.name,
             job_version=job.version(),
-            pattern=job.job.pattern.workflow,
+            pattern=pattern.workflow,
             steps=tuple(steps),
             budget_usd=self._budget_usd if job.job.budget_usd is None else job.job.budget_usd,
             options=self._options(job),
             stores_here=True,
+            official=pattern.official.name if pattern.official else "",
+            approval=job.job.approval,
+            assess=await self._step(assess, job.prompts[assess.name], (RISK,), tenant) if assess else None,
         )
 
     def _options(self, job: LoadedJob) -> Options | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 
 from engross.errors import JobBroken, UnknownJob
-from engross.job import Job, LoadedJob
+from engross.job import RISK, Job, LoadedJob
 from engross.names import is_name
 from engross.patterns import Custom, Router
 from engross.routes import TIERS, parse_route
@@ -90,10 +90,13 @@ def load_job(folder: Path) -> LoadedJob:
     job = getattr(_import_afresh(folder, "job"), "JOB", None)
     if not isinstance(job, Job):
         raise JobBroken("job.py must define JOB = Job(...)")
-    names = [step.name for step in job.pattern.steps]
+    steps = job.pattern.steps + ((job.assess,) if job.assess else ())
+    names = [step.name for step in steps]
     if len(set(names)) < len(names):
         raise JobBroken("two steps have the same name")
-    prompts = {step.name: _check_step(folder, step) for step in job.pattern.steps}
+    prompts = {step.name: _check_step(folder, step) for step in steps}
+    if job.assess:
+        _check_tells(job.assess, job.assess.name, (RISK,))
     for name, fields in job.pattern.tells.items():
         _check_tells(next((step for step in job.pattern.steps if step.name == name), None), name, fields)
     workflow = _own_workflow(folder, job.pattern) if isinstance(job.pattern, Custom) else None

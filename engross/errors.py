@@ -277,3 +277,78 @@ class BelowBar(AnswerError):
 
 class StepTimedOut(EngrossError):
     """A step did not finish within its time limits."""
+
+
+# --- people -----------------------------------------------------------------------------------------------------
+
+
+class DecisionRefused(EngrossError):
+    """What somebody did to an approval does not count. Subclasses say why."""
+
+
+class StaleDecision(DecisionRefused):
+    """It was made on something other than what is shown now."""
+
+
+class LateDecision(DecisionRefused):
+    """The approval is closed; the message says what became of it."""
+
+
+class DuplicateDecision(DecisionRefused):
+    """This person has approved already; somebody else must."""
+
+
+class SelfDecision(DecisionRefused):
+    """Who submitted a document can't decide on it."""
+
+
+class NotAuthorised(DecisionRefused):
+    """This person has no such right for this tenant, or isn't asked."""
+
+
+class UnsignedDecision(DecisionRefused):
+    """The signature is missing or wrong, so nobody knows who decided."""
+
+
+class NotAcceptable(DecisionRefused):
+    """It can't be counted as it stands: no reason is given, no other attempt is possible, the value is wrong."""
+
+
+class NotSignedIn(EngrossError):
+    """Nobody is signed in, or with a key or password that is wrong."""
+
+
+class TooManyRequests(EngrossError):
+    """A user, or somebody who tries to sign in, asks too often; `seconds` is when to come back."""
+
+    retryable = True
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class Rejected(EngrossError):
+    """A person rejected the answer; the note of the approval says why."""
+
+
+class ApprovalExpired(EngrossError):
+    """Nobody decided in time."""
+
+
+class TooUnsure(EngrossError):
+    """The answer is less sure of itself than the job accepts at all."""
+
+
+class AuditBroken(EngrossError):
+    """The audit log has been edited: an entry is changed, missing or out of order."""
+
+
+class NoticeFailed(EngrossError):
+    """A notice could not be delivered; tried again by Temporal."""
+
+    retryable = True
+
+
+class NoticeRefused(EngrossError):
+    """The receiver of a notice says that it will never take it."""

@@ -16,6 +16,8 @@ SEARCH_ATTRIBUTES: Final = (JOB_ATTRIBUTE, TENANT_ATTRIBUTE, OUTCOME_ATTRIBUTE)
 RESUME_SIGNAL: Final = "resume"
 RAISE_BUDGET_UPDATE: Final = "raise_budget"
 BUDGET_QUERY: Final = "budget"
+DECIDE: Final = "decide"  # the update, and the signal
+APPROVAL_QUERY: Final = "approval"
 PARKED_MEMO: Final = "EngrossParked"
 
 # What a client says of a document that needs no parser; the worker that reads it looks for itself.
@@ -25,7 +27,6 @@ PLAIN_TEXT: Final = "text/plain"
 BATCH: Final = "batch"
 BATCH_GROUP: Final = "batch_group"
 MAP_SEGMENT: Final = "map_segment"
-NO_RUNS: Final = (BATCH, BATCH_GROUP, MAP_SEGMENT)
 
 # What a batch may be told, and asked.
 CHILD_PARKED_SIGNAL: Final = "child_parked"
@@ -47,9 +48,16 @@ REGISTER_ATTRIBUTES: Final = " && ".join(
 LOCAL: Final = "local"
 PROVIDERS: Final = ("openai", "anthropic", LOCAL)
 
+# The workflow type of an approval, which is no run of a document either.
+APPROVAL: Final = "approval"
+NEEDS_APPROVAL: Final = "NeedsApproval"  # why a run waits whose approval is open
+NOTICE: Final = "notice"
+NO_RUNS: Final = (BATCH, BATCH_GROUP, MAP_SEGMENT, APPROVAL, NOTICE)
+
 # Lower-case ASCII only: ids appear in URLs, file names, search attributes and terminals, so NUL, "../",
 # control and bidi characters have no way in.
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_USER: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,126}")
 _ID_DIGITS: Final = 20
 
 
@@ -61,6 +69,16 @@ def models_queue(provider: str) -> str:
 def is_name(value: str) -> bool:
     """Whether `value` may name a job or a tenant."""
     return _NAME.fullmatch(value) is not None
+
+
+def is_user(value: str) -> bool:
+    """Whether `value` may name a person: as names, and dots, "@" and "+" as in an e-mail address."""
+    return _USER.fullmatch(value) is not None
+
+
+def approval_id(run_id: str) -> str:
+    """The id of the approval that the run `run_id` waits for."""
+    return f"{run_id}-{APPROVAL}"
 
 
 def workflow_id(*, job: str, tenant: str, document_sha256: str, version: str, nonce: str = "") -> str:

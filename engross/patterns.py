@@ -11,7 +11,8 @@ from engross.step import Step
 class Pattern(Protocol):
     """What all patterns have: their workflow type, their steps, and what the workflow has to know beside them.
 
-    `tells` are the fields that a step's answers must have, because the workflow goes by them.
+    `tells` are the fields that a step's answers must have, because the workflow goes by them. `official` is the step
+    whose answers become the official copy; None for a pattern that gives no answer of its own.
     """
 
     @property
@@ -25,6 +26,9 @@ class Pattern(Protocol):
 
     @property
     def tells(self) -> Mapping[str, tuple[str, ...]]: ...
+
+    @property
+    def official(self) -> Step | None: ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class Chain:
         if not steps:
             raise ValueError("a chain needs at least one step")
         object.__setattr__(self, "steps", steps)
+
+    @property
+    def official(self) -> Step:
+        return self.steps[-1]
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,10 @@ class MapReduce:
         names = set(MapReduceOptions.model_fields) - {"kind"}
         return MapReduceOptions(**{name: getattr(self, name) for name in names})
 
+    @property
+    def official(self) -> Step:
+        return self.reduce
+
 
 @dataclass(frozen=True)
 class FanOut:
@@ -103,6 +115,10 @@ class FanOut:
     def options(self) -> FanOutOptions:
         return FanOutOptions(partial=self.partial)
 
+    @property
+    def official(self) -> Step:
+        return self.synthesis
+
 
 @dataclass(frozen=True)
 class Router:
@@ -117,6 +133,7 @@ class Router:
     _: KW_ONLY
     fallback: str | None = None
     bar: float = 0.7
+    official: ClassVar[None] = None
     workflow: ClassVar[str] = "router"
 
     def __post_init__(self) -> None:
@@ -171,6 +188,10 @@ class Refine:
         issues = ("issues",) if "issues" in self.evaluate.output.model_fields else ()
         return {self.evaluate.name: ("score", *issues)}
 
+    @property
+    def official(self) -> Step:
+        return self.generate
+
 
 @dataclass(frozen=True)
 class Custom:
@@ -180,3 +201,7 @@ class Custom:
     steps: tuple[Step, ...]
     tells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     options: ClassVar[None] = None
+
+    @property
+    def official(self) -> Step:
+        return self.steps[-1]

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from engross.contracts import Dollars, ModelRef
 from engross.errors import ConfigurationError
 from engross.misspelt import refuse_unknown_names
 from engross.names import LOCAL, PROVIDERS
+from engross.people_settings import PeopleSettings
 from engross.routes import TIERS, Tier, parse_limits, parse_prices, parse_route
 
 PREFIX: Final = "ENGROSS_"
@@ -27,7 +28,7 @@ def _default_home() -> Path:
     return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / ".engross"
 
 
-class Settings(BaseSettings):
+class Settings(PeopleSettings):
     """Every setting. A field `x` is read from `ENGROSS_X`, except where a standard name is given."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True)
@@ -72,8 +73,8 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None,
         min_length=16,
-        description="Signs kept replies; set the same on all machines that share a Redis server. Default: made once, in"
-        " ENGROSS_HOME",
+        description="Signs kept replies, decisions and the audit log; set the same on all machines of an installation."
+        " Default: made once, in ENGROSS_HOME",
     )
     cache_days: float = Field(30, gt=0, le=3650, description="How long equal requests are answered from kept replies")
     blobs: str | None = Field(None, description="Blob store: file:///..., s3://bucket/prefix, gs://bucket/prefix")

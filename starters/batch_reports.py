@@ -56,6 +56,7 @@ class BatchReport(Contract):
     failed: int = 0
     cancelled: int = 0
     needs_approval: int = 0
+    rejected: int = 0
     parked: int = 0
     duplicate: int = 0
     cost_usd: Cost = Decimal(0)

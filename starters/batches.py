@@ -68,7 +68,7 @@ class BatchClient(BatchReader, Client):
         single document is its row's error.
         """
         loaded = usable_job(self._catalog, job, tenant)
-        request = _request(job, tenant, cache=cache, at_once=at_once, group=group)
+        request = _request(job, tenant, cache=cache, at_once=at_once, group=group, submitter=self.submitter)
         manifest = await upload(
             self._blobs, tenant, items, max_megabytes=self.settings.max_document_mb, uploaded=uploaded
         )
@@ -94,7 +94,7 @@ class BatchClient(BatchReader, Client):
         job, tenant = await self.whose(batch_id)
         loaded = usable_job(self._catalog, job, tenant)
         manifest = await upload(self._blobs, tenant, items, max_megabytes=self.settings.max_document_mb)
-        request = _request(job, tenant, group=DEFAULT_GROUP)
+        request = _request(job, tenant, group=DEFAULT_GROUP, submitter=self.submitter)
         attempt = 0
         while True:
             attempt += 1
@@ -184,9 +184,15 @@ class BatchClient(BatchReader, Client):
 
 
 def _request(
-    job: str, tenant: str, *, cache: bool = True, at_once: int = DEFAULT_AT_ONCE, group: int = DEFAULT_GROUP
+    job: str,
+    tenant: str,
+    *,
+    cache: bool = True,
+    at_once: int = DEFAULT_AT_ONCE,
+    group: int = DEFAULT_GROUP,
+    submitter: str = "",
 ) -> BatchRequest:
-    fields = {"job": job, "tenant": tenant, "cache": cache, "at_once": at_once, "group": group}
+    fields = {"job": job, "tenant": tenant, "cache": cache, "at_once": at_once, "group": group, "submitter": submitter}
     request = BatchRequest.model_validate(fields)
     if request.unusable:
         raise InvalidRequest(f"this batch cannot be run: {request.unusable}")

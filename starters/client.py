@@ -26,6 +26,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.documents.inline import is_plain
 from activities.storage import BlobStore, ResultStore
+from activities.storage.database import Database
 from engross.catalog import Catalog, load_catalog
 from engross.contracts import DEFAULT_TENANT, BlobRef, BudgetState, DocumentSource, RunRequest
 from engross.endpoints import resolve
@@ -36,12 +37,15 @@ from engross.settings import Settings, load_settings
 from starters import ends, intake
 from starters.asking import raise_run_budget
 from starters.connection import RPC_TIMEOUT, connect, translated
+from starters.identity import submitter_of
 from starters.reader import RunReader
 from starters.reports import Submitted
 from workers.waking import wake, wake_parked
 
-# Longer than anyone waits for an approval; without it a run that nobody serves would stay for ever.
+# Longer than anything but people takes; without it a run that nobody serves would stay for ever.
 _LONGEST_RUN: Final = timedelta(days=7)
+# People may ask for more time, and for more attempts.
+_LONGEST_DECISION: Final = timedelta(days=365)
 
 
 def usable_job(catalog: Catalog, job: str, tenant: str) -> LoadedJob:
@@ -54,8 +58,12 @@ def usable_job(catalog: Catalog, job: str, tenant: str) -> LoadedJob:
 class Client(RunReader):
     """A connection to one installation of Engross. Use as an async context manager, or call `close`.
 
+    `submitter` is in whose name documents are submitted: the person whose key ENGROSS_USER_KEY is, or the local user.
+
     Every method raises `ServiceUnavailable` when Temporal or a store does not answer in time.
     """
+
+    submitter: str = ""
 
     @classmethod
     async def connect(cls, settings: Settings | None = None) -> Self:
@@ -67,10 +75,12 @@ class Client(RunReader):
         endpoints = resolve(settings)
         blobs = BlobStore.open(settings.blobs_url)
         connection = await connect(settings, endpoints)
-        results = ResultStore.open(settings.results_url)
+        database = Database.open(settings.results_url)
+        results = ResultStore(database)
         client = cls(settings=settings, endpoints=endpoints, connection=connection, blobs=blobs, results=results)
         try:
             await results.start()
+            client.submitter = await submitter_of(settings, database)
         except BaseException:
             await client.close()
             raise
@@ -99,27 +109,37 @@ class Client(RunReader):
         name: str | None = None,
         again: bool = False,
         cache: bool = True,
+        review: bool = False,
+        submitter: str | None = None,
     ) -> Submitted:
         """Starts the run of `job` over `document`, or joins the one that exists for equal work.
 
         Equal means: same job with the same prompts and schema, same models, same tenant, same bytes. A run that
         failed or was cancelled is run anew; `again` asks for a new run in any case, and `cache=False` for one that asks
-        the models even where replies to equal requests are kept. Once this returns, the document
-        is stored and the run goes on without the client. `name` is for people; default: the file's name.
+        the models even where replies to equal requests are kept. With `review` people decide on the
+        answer, whatever the risk; `submitter`, by default the client's, can't. Once this returns, the document is
+        stored and the run goes on without the client. `name` is for people; default: the file's name.
 
         Raises `UnknownJob`, `JobBroken`, `InvalidRequest` (tenant), `DocumentNotFound`, `EmptyDocument`,
         `DocumentTooLarge`.
         """
         loaded = usable_job(self._catalog, job, tenant)
         blob, source = await self._upload(document, tenant, name)
-        request = RunRequest(job=job, tenant=tenant, cache=cache, document=source)
+        request = RunRequest(
+            job=job,
+            tenant=tenant,
+            cache=cache,
+            document=source,
+            review=review,
+            submitter=self.submitter if submitter is None else submitter,
+        )
         models = loaded.models(self.settings.routes)
         run_id = workflow_id(
             job=job,
             tenant=tenant,
             document_sha256=blob.sha256,
             version=":".join([loaded.version(), *map(str, models)]),
-            nonce=secrets.token_hex(8) if again or not cache else "",
+            nonce=secrets.token_hex(8) if again or not cache else "review" if review else "",
         )
         joined = await self._start(loaded, request, run_id)
         return Submitted(run_id=run_id, job=job, tenant=tenant, document=source.name, joined=joined)
@@ -144,6 +164,7 @@ class Client(RunReader):
 
     async def _start(self, loaded: LoadedJob, request: RunRequest, run_id: str) -> bool:
         """Starts the run; whether one was there already."""
+        waits = loaded.waits_for_people or request.review
         attributes = [SearchAttributePair(ends.JOB, request.job), SearchAttributePair(ends.TENANT, request.tenant)]
         try:
             with translated(self.endpoints.temporal):
@@ -157,7 +178,7 @@ class Client(RunReader):
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     search_attributes=TypedSearchAttributes(attributes),
                     static_summary=f"{request.job} for {request.tenant}",
-                    execution_timeout=_LONGEST_RUN,
+                    execution_timeout=_LONGEST_DECISION if waits else _LONGEST_RUN,
                     priority=Priority(fairness_key=request.tenant),
                     rpc_timeout=RPC_TIMEOUT,
                 )

@@ -15,7 +15,7 @@ from engross.contracts import ErrorInfo, Outcome, RunResult
 from engross.errors import InvalidRequest
 from engross.names import JOB_ATTRIBUTE, NO_RUNS, TENANT_ATTRIBUTE, WORKFLOWS_QUEUE, is_name
 from starters.reports import PendingStep, RunReport, RunStatus
-from workers.waking import parked_query, parked_reason
+from workers.waking import WAITING, waiting_query, waits_for
 
 JOB: Final = SearchAttributeKey.for_keyword(JOB_ATTRIBUTE)
 TENANT: Final = SearchAttributeKey.for_keyword(TENANT_ATTRIBUTE)
@@ -48,15 +48,15 @@ def result_of(run: WorkflowExecution, end: object) -> RunResult:
 
 async def running(run: WorkflowExecution) -> RunStatus:
     """The status of a run that has not ended, with its pending steps when `run` was described, not listed."""
-    reason = await parked_reason(run)
+    waits = await waits_for(run)
     steps = run.raw_description.pending_activities if isinstance(run, WorkflowExecutionDescription) else ()
     return RunStatus(
         run_id=run.id,
         job=attribute(run, JOB),
         tenant=attribute(run, TENANT),
         document="",
-        outcome=Outcome.PARKED if reason else None,
-        error=reason,
+        outcome=waits[0] if waits else None,
+        error=waits[1] if waits else None,
         started_at=run.start_time,
         pending=tuple(
             PendingStep(
@@ -69,25 +69,27 @@ async def running(run: WorkflowExecution) -> RunStatus:
     )
 
 
-def parked(run: WorkflowExecution, reason: ErrorInfo) -> RunReport:
+def waiting(run: WorkflowExecution, outcome: Outcome, reason: ErrorInfo) -> RunReport:
     """The report on a run that waits for somebody to act."""
     return RunReport(
         run_id=run.id,
         job=attribute(run, JOB),
         tenant=attribute(run, TENANT),
         document="",
-        outcome=Outcome.PARKED,
+        outcome=outcome,
         error=reason,
     )
 
 
-def running_query(job: str | None, tenant: str | None, *, parked: bool = False) -> str:
-    """Temporal's list filter for runs that have not ended, or of these the `parked` ones.
+def running_query(job: str | None, tenant: str | None, outcome: Outcome | None = None) -> str:
+    """Temporal's list filter for runs that have not ended, or of these the ones that wait as `outcome` says.
 
     Batches and what runs share their work with are no runs; but whatever is parked waits for somebody, and is shown.
     Raises `InvalidRequest` for what is no name.
     """
-    query = parked_query() if parked else f"ExecutionStatus = 'Running' AND WorkflowType NOT IN ({_NO_RUNS})"
+    query = f"ExecutionStatus = 'Running' AND WorkflowType NOT IN ({_NO_RUNS})"
+    if outcome in WAITING:
+        query = waiting_query((outcome,))
     query += f" AND TaskQueue = '{WORKFLOWS_QUEUE}'"
     for key, value in ((JOB, job), (TENANT, tenant)):
         if value is None:

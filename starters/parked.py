@@ -12,7 +12,7 @@ from engross.errors import InvalidRequest, RunNotFound, ServiceUnavailable
 from starters import ends
 from starters.connection import RPC_TIMEOUT, translated
 from starters.reports import RunReport
-from workers.waking import parked_query, parked_reason
+from workers.waking import waiting_query, waits_for
 
 _EVERY_SECONDS: Final = 1.0
 # Filters have a greatest length; this many of our ids stay far below it.
@@ -67,7 +67,7 @@ class ParkedWatch:
     async def _listed(self, run_ids: Sequence[str]) -> AsyncIterator[str]:
         for first in range(0, len(run_ids), _IDS_A_FILTER):
             some = ", ".join(f"'{run_id}'" for run_id in run_ids[first : first + _IDS_A_FILTER])
-            query = f"{parked_query()} AND WorkflowId IN ({some})"
+            query = f"{waiting_query()} AND WorkflowId IN ({some})"
             with translated(self._address):
                 async for run in self._temporal.list_workflows(query, rpc_timeout=RPC_TIMEOUT):
                     yield run.id
@@ -79,5 +79,5 @@ class ParkedWatch:
                 run = await self._temporal.get_workflow_handle(run_id).describe(rpc_timeout=RPC_TIMEOUT)
         except (RunNotFound, InvalidRequest):
             return None  # the question for its result has the same answer
-        reason = await parked_reason(run)
-        return ends.parked(run, reason) if reason else None
+        waits = await waits_for(run)
+        return ends.waiting(run, *waits) if waits else None

@@ -18,6 +18,7 @@ from starters.asking import no_answer, run_budget
 from starters.connection import RPC_TIMEOUT, WAIT_TIMEOUT, has_pollers, translated
 from starters.parked import ParkedWatch
 from starters.reports import RunReport, RunStatus, StillRunning, of_result, of_row, status_of_row
+from workers.waking import WAITING
 
 
 class RunReader:
@@ -80,6 +81,8 @@ class RunReader:
         status = await self.status(run_id)
         if status.has_ended:
             return await self._ended(run_id)
+        if status.outcome is Outcome.NEEDS_APPROVAL and status.error:
+            raise StillRunning(f"run {run_id} waits for people; {status.error.message}")
         if status.error:
             told = f"{status.error.type}: {status.error.message}"
             raise StillRunning(f"run {run_id} is parked, and goes on by itself; {told}")
@@ -105,12 +108,11 @@ class RunReader:
     ) -> AsyncIterator[RunStatus]:
         """Runs, newest first: those that are running, then those that ended; or those with this `outcome` only."""
         shown = set()
-        parked = outcome is Outcome.PARKED
-        if outcome is None or parked:
-            async for status in self._running(ends.running_query(job, tenant, parked=parked), limit):
+        if outcome is None or outcome in WAITING:
+            async for status in self._running(ends.running_query(job, tenant, outcome), limit):
                 shown.add(status.run_id)
                 yield status
-        if parked:
+        if outcome is Outcome.PARKED:
             return
         left = None if limit is None else limit - len(shown)
         async for row in self._results.rows(job=job, tenant=tenant, outcome=outcome, limit=left):

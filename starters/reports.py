@@ -10,6 +10,7 @@ from pydantic import PlainSerializer
 from activities.storage import StoredRun
 from engross.contracts import Contract, ErrorInfo, LedgerEntry, Outcome, RunResult
 from engross.errors import EngrossError
+from engross.names import NEEDS_APPROVAL
 
 Cost = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Part = Annotated[LedgerEntry, PlainSerializer(lambda part: part.model_dump(mode="json", exclude_defaults=True))]
@@ -40,9 +41,10 @@ class RunReport(Contract):
     """How one document ended. `run_id` is None when it was refused before a run was started.
 
     `answer` is a JSON value; `cost_usd` None when the price of the model is unknown; `calls` counts model calls. With
-    the outcome `parked` it has not ended: it waits for what `error` tells to do, then goes on by itself, and its
-    accounts are not known yet. `missing` is what a `partial` answer lacks, `flags` what a reader should know of it, and
-    `ledger` how each part of the run ended, without the fields that say nothing.
+    the outcome `parked`, or `needs_approval` and the error NeedsApproval, it has not ended: it waits for what `error`
+    tells to do, then goes on by itself, and its accounts are not known yet. `missing` is what a `partial` answer lacks,
+    `flags` what a reader should know of it, and `ledger` how each part of the run ended, without the fields that say
+    nothing.
     """
 
     run_id: str | None
@@ -62,6 +64,12 @@ class RunReport(Contract):
     flags: tuple[str, ...] = ()
     ledger: tuple[Part, ...] = ()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not ended, but waits for somebody."""
+        why = self.error.type if self.error else ""
+        return self.outcome is Outcome.PARKED or (self.outcome is Outcome.NEEDS_APPROVAL and why == NEEDS_APPROVAL)
+
 
 class PendingStep(Contract):
     """A step that is running or waiting for its next attempt, and the error type that the last attempt ended with."""
@@ -72,7 +80,10 @@ class PendingStep(Contract):
 
 
 class RunStatus(Contract):
-    """Where a run stands. `outcome` is None while it runs, or `parked`, with the reason as its `error`."""
+    """Where a run stands. `outcome` is None while it runs, or says as what it waits, with the reason as its `error`.
+
+    A run has ended when `ended_at` is set: one may also have ended as `needs_approval`.
+    """
 
     run_id: str
     job: str
@@ -93,7 +104,7 @@ class RunStatus(Contract):
     @property
     def has_ended(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.outcome not in (None, Outcome.PARKED)
+        return self.ended_at is not None
 
 
 class BudgetReport(Contract):

@@ -50,7 +50,7 @@ async def open_redis(settings: Settings, url: str) -> AsyncIterator[redis.Redis]
 
 def open_completions(settings: Settings, client: redis.Redis) -> Completions:
     """The completion store in that Redis."""
-    return Completions(client, secret=completion_secret(settings), lease_seconds=LEASE_SECONDS)
+    return Completions(client, secret=installation_secret(settings), lease_seconds=LEASE_SECONDS)
 
 
 def open_budgets(settings: Settings, client: redis.Redis) -> Budgets:
@@ -58,8 +58,11 @@ def open_budgets(settings: Settings, client: redis.Redis) -> Budgets:
     return Budgets(client, held_seconds=settings.model_timeout_seconds + HELD_LONGER_SECONDS)
 
 
-def completion_secret(settings: Settings) -> bytes:
-    """What signs kept replies: ENGROSS_SECRET, or one that is made once and kept in this machine's home folder."""
+def installation_secret(settings: Settings) -> bytes:
+    """What signs kept replies, decisions and the audit log.
+
+    ENGROSS_SECRET, or one that is made once and kept in this machine's home folder.
+    """
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
     if settings.redis_url is not None:

@@ -28,6 +28,9 @@ from engross.names import (
 # What a worker that is started anew may have put right.
 ACCESS_TROUBLE: Final = frozenset({AuthenticationFailed.__name__, QuotaExhausted.__name__})
 
+# What a run shows while it waits.
+WAITING: Final = (Outcome.PARKED, Outcome.NEEDS_APPROVAL)
+
 _OUTCOME: Final = SearchAttributeKey.for_keyword(OUTCOME_ATTRIBUTE)
 _UNTOLD: Final = ErrorInfo(type="Unexpected", message="it does not say what it waits for; see the Web UI")
 _RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -56,7 +59,7 @@ def parked_query(tenant: str | None = None) -> str:
 
     Lists are a moment late: a run that they name may have gone on.
     """
-    query = f"{OUTCOME_ATTRIBUTE} = '{Outcome.PARKED.value}' AND ExecutionStatus = 'Running'"
+    query = waiting_query((Outcome.PARKED,))
     if tenant is None:
         return query
     if not is_name(tenant):
@@ -64,10 +67,22 @@ def parked_query(tenant: str | None = None) -> str:
     return f"{query} AND {TENANT_ATTRIBUTE} = '{tenant}'"
 
 
+def waiting_query(outcomes: Iterable[Outcome] = WAITING) -> str:
+    """Temporal's list filter for runs that wait for somebody: parked ones, or those that need a decision."""
+    names = ", ".join(f"'{outcome.value}'" for outcome in outcomes)
+    return f"{OUTCOME_ATTRIBUTE} IN ({names}) AND ExecutionStatus = 'Running'"
+
+
+async def waits_for(run: WorkflowExecution) -> tuple[Outcome, ErrorInfo] | None:
+    """As what the run waits for somebody, and why; None when it does not."""
+    reason = await parked_reason(run)
+    return (Outcome(run.typed_search_attributes[_OUTCOME]), reason) if reason else None
+
+
 async def parked_reason(run: WorkflowExecution) -> ErrorInfo | None:
     """Why the run waits for somebody; None when it does not."""
-    parked = run.typed_search_attributes.get(_OUTCOME) == Outcome.PARKED.value
-    if not parked or run.status is not WorkflowExecutionStatus.RUNNING:
+    waits = run.typed_search_attributes.get(_OUTCOME) in [outcome.value for outcome in WAITING]
+    if not waits or run.status is not WorkflowExecutionStatus.RUNNING:
         return None
     told: Any = await run.memo_value(PARKED_MEMO, None)
     try:

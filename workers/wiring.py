@@ -9,15 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 import redis.asyncio as redis
 import structlog
 
+from activities.access.store import AccessStore
+from activities.approvals.audit import AuditLog
+from activities.approvals.cases import Cases
+from activities.approvals.checking import Checking
+from activities.approvals.notes import Noting
+from activities.approvals.risk import Assessing
+from activities.approvals.rows import ApprovalRows
 from activities.batches.batch import Batches
 from activities.checks.repair import Repairs
 from activities.chunking import Chunking
 from activities.documents.inline import InlineText
 from activities.documents.pool import ParserPool
+from activities.notices.channels import channels_of
+from activities.notices.sending import Notices
 from activities.ports import Parsers
 from activities.prepare import PlainPreparation, Preparation
 from activities.sources import Sources
 from activities.storage.blobs import BlobStore
+from activities.storage.database import Database
 from activities.storage.results import ResultStore
 from activities.store import Storing
 from engross.catalog import Catalog, load_catalog
@@ -26,7 +36,8 @@ from engross.names import WORKFLOWS_QUEUE
 from engross.settings import Settings
 from workers.loading import aside, together
 from workers.queues import provider_of
-from workers.redis_access import open_redis
+from workers.redis_access import installation_secret, open_redis
+from workflows.approval import Approval, Tell
 from workflows.batch import Batch
 from workflows.batch_group import BatchGroup
 from workflows.chain import Chain
@@ -39,7 +50,8 @@ from workflows.router import Router
 if TYPE_CHECKING:
     from workers.model_wiring import ModelActivities
 
-WORKFLOWS: Final[tuple[type, ...]] = (Chain, MapReduce, MapSegment, FanOut, Router, Refine, Batch, BatchGroup)
+_PATTERNS: Final = (Chain, MapReduce, MapSegment, FanOut, Router, Refine, Approval)
+WORKFLOWS: Final[tuple[type, ...]] = (*_PATTERNS, Batch, BatchGroup, Tell)
 
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +63,35 @@ def workflows_of(catalog: Catalog) -> tuple[type, ...]:
 
 
 @dataclass(frozen=True)
+class Records:
+    """What there is in the database about people and approvals. `secret` signs what they decide."""
+
+    database: Database
+    access: AccessStore
+    rows: ApprovalRows
+    audit: AuditLog
+    cases: Cases
+    secret: bytes
+
+    @classmethod
+    def of(cls, database: Database, secret: bytes) -> "Records":
+        """The stores in `database`; `start` makes them usable."""
+        return cls(
+            database=database,
+            access=AccessStore(database),
+            rows=ApprovalRows(database),
+            audit=AuditLog(database, secret),
+            cases=Cases(database),
+            secret=secret,
+        )
+
+    async def start(self) -> None:
+        """Creates what is missing."""
+        for store in (self.access, self.rows, self.audit, self.cases):
+            await store.start()
+
+
+@dataclass(frozen=True)
 class Wiring:
     """What one worker process holds, whatever queues it serves."""
 
@@ -59,6 +100,7 @@ class Wiring:
     catalog: Catalog
     blobs: BlobStore
     results: ResultStore
+    records: "Records"
     redis: redis.Redis
     parsers: ParserPool
 
@@ -71,10 +113,19 @@ async def wire(settings: Settings, endpoints: Endpoints, parsers: ParserPool) ->
         _log.error("job is broken and cannot run", job=name, reason=reason)
     async with AsyncExitStack() as stack:
         blobs = BlobStore.open(settings.blobs_url)
-        results = ResultStore.open(settings.results_url)
-        stack.push_async_callback(results.close)
-        cache, _ = await together(stack.enter_async_context(open_redis(settings, endpoints.redis)), results.start())
-        yield Wiring(settings, endpoints, catalog, blobs, results, cache, parsers)
+        database = Database.open(settings.results_url)
+        stack.push_async_callback(database.close)
+        results, records = ResultStore(database), Records.of(database, installation_secret(settings))
+        cache, _ = await together(
+            stack.enter_async_context(open_redis(settings, endpoints.redis)), _started(results, records)
+        )
+        yield Wiring(settings, endpoints, catalog, blobs, results, records, cache, parsers)
+
+
+async def _started(results: ResultStore, records: Records) -> None:
+    # One after the other: SQLite has one writer.
+    await results.start()
+    await records.start()
 
 
 async def activities_of(queue: str, wiring: Wiring, stack: AsyncExitStack) -> Sequence[Callable[..., Any]]:
@@ -108,7 +159,20 @@ def _cheap_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
     preparation = _preparation(wiring, InlineText())
     storing = Storing(blobs=wiring.blobs, results=wiring.results)
     batches = _batches(wiring, preparation)
-    return (PlainPreparation(preparation).prepare_plain, storing.store_answer, batches.store_group)
+    checking = Checking(
+        people=wiring.records.access,
+        blobs=wiring.blobs,
+        catalog=wiring.catalog,
+        secret=wiring.records.secret,
+        unsigned_counts=wiring.settings.unsigned_decisions,
+    )
+    return (
+        PlainPreparation(preparation).prepare_plain,
+        storing.store_answer,
+        batches.store_group,
+        Assessing(blobs=wiring.blobs).assess_risk,
+        checking.check_act,
+    )
 
 
 def _document_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
@@ -117,6 +181,7 @@ def _document_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
     repairs = Repairs(catalog=wiring.catalog, blobs=wiring.blobs, parsers=wiring.parsers)
     storing = Storing(blobs=wiring.blobs, results=wiring.results)
     batches = _batches(wiring, preparation)
+    notices = _notices(wiring)
     return (
         preparation.prepare,
         chunking.split_text,
@@ -126,7 +191,34 @@ def _document_activities(wiring: Wiring) -> Sequence[Callable[..., Any]]:
         storing.store_answer,
         batches.plan_batch,
         batches.prepare_group,
+        _noting(wiring, notices).note_approval,
+        notices.send_notice,
     )
+
+
+def _noting(wiring: Wiring, notices: Notices) -> Noting:
+    records = wiring.records
+    return Noting(
+        database=records.database,
+        rows=records.rows,
+        audit=records.audit,
+        cases=records.cases,
+        has_channels=notices.has_channels,
+    )
+
+
+def _notices(wiring: Wiring) -> Notices:
+    settings = wiring.settings
+    channels = channels_of(
+        notify_webhook=settings.notify_webhook,
+        notify_slack=settings.notify_slack,
+        smtp_url=settings.smtp_url,
+        mail_from=settings.mail_from,
+        secret=wiring.records.secret,
+        addresses=wiring.records.access,
+        answers=wiring.blobs,
+    )
+    return Notices(channels=channels, console_address=settings.console_address)
 
 
 def _preparation(wiring: Wiring, parsers: Parsers) -> Preparation:

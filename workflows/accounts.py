@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from engross.contracts import (
+    ApprovalMark,
     BlobRef,
     BudgetState,
     ErrorInfo,
@@ -34,6 +35,7 @@ class Ending:
     error: ErrorInfo | None = None
     missing: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    approval: ApprovalMark | None = None
 
 
 class Accounts:
@@ -126,6 +128,7 @@ class Accounts:
             error=ending.error,
             missing=ending.missing,
             flags=ending.flags,
+            approval=ending.approval,
             usage=sum((spent.usage for spent in counted), Usage()),
             cost_usd=self.cost_usd,
             model=last.model if last else next((spent.model for spent in reversed(counted)), ""),

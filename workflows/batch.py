@@ -106,6 +106,7 @@ class Batch:
             job=self._request.job,
             tenant=self._request.tenant,
             cache=self._request.cache,
+            submitter=self._request.submitter,
             plan=plan.plan,
             listing=plan.listing,
             first=first,

@@ -32,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         RunResult,
         StoreRequest,
     )
-    from engross.names import BATCH_GROUP, GROUP_PROGRESS_SIGNAL, GROUP_SHARE_SIGNAL, RESUME_SIGNAL
+    from engross.names import BATCH_GROUP, GROUP_PROGRESS_SIGNAL, GROUP_SHARE_SIGNAL, NEEDS_APPROVAL, RESUME_SIGNAL
     from workflows import failures, steps
     from workflows.attributes import JOB, TENANT
     from workflows.chain import chain
@@ -192,14 +192,17 @@ class BatchGroup:
                 search_attributes=self._attributes,
                 static_summary=f"row {row.row.row} of {self._request.batch_id}",
             )
-        self._put(row, Outcome.PARKED, reason, apart=True)
+        outcome = Outcome.NEEDS_APPROVAL if reason.type == NEEDS_APPROVAL else Outcome.PARKED
+        self._put(row, outcome, reason, apart=True)
 
     def _run_request(self, row: PreparedRow) -> RunRequest:
         group = self._request
         document = row.row.document
         if row.document is not None:
             document = document.model_copy(update={"uri": f"blob:{row.document.sha256}"})
-        return RunRequest(job=group.job, document=document, tenant=group.tenant, cache=group.cache)
+        return RunRequest(
+            job=group.job, document=document, tenant=group.tenant, cache=group.cache, submitter=group.submitter
+        )
 
     @property
     def _attributes(self) -> TypedSearchAttributes:

@@ -15,7 +15,7 @@ from temporalio.exceptions import (
     is_cancelled_exception,
 )
 
-from engross.contracts import ErrorInfo, LedgerEntry, PartState, Reply, ReplyStatus, RunResult
+from engross.contracts import ErrorInfo, LedgerEntry, PartState, Reply, ReplyStatus, RunResult, Verdict
 
 _OF_STATUS: Final = {
     ReplyStatus.INVALID: ("InvalidAnswer", "the answer breaks its schema, also after the declared repairs"),
@@ -41,6 +41,9 @@ FOR_A_PERSON: Final = frozenset(
         "UnsureLabel",
     }
 )
+# What people, or the job's own bar, have turned down.
+TURNED_DOWN: Final = frozenset({"Rejected", "ApprovalExpired", "TooUnsure"})
+NO_FAILURE: Final = FOR_A_PERSON | TURNED_DOWN
 CANCELLED: Final = ErrorInfo(type="Cancelled", message="cancelled by request")
 _DECLINED: Final = frozenset({"RefusedAnswer", "FilteredAnswer", "ContentRefused"})
 
@@ -154,6 +157,16 @@ def told_missing(entry: LedgerEntry) -> str:
 def named(kind: str, message: str) -> ApplicationError:
     """A failure with a class name of `engross.errors` as its type."""
     return ApplicationError(message, type=kind, non_retryable=True)
+
+
+def turned_down(verdict: Verdict, by: Sequence[str], approval_id: str) -> ErrorInfo:
+    """What a verdict other than an approval is called."""
+    if verdict is Verdict.EXPIRED:
+        return ErrorInfo(type="ApprovalExpired", message=f"nobody decided in time; asked were {', '.join(by)}")
+    if verdict is Verdict.REJECTED:
+        who = ", ".join(by) or "people"
+        return ErrorInfo(type="Rejected", message=f"rejected by {who}; `engross approvals show {approval_id}` says why")
+    return ErrorInfo(type="Unexpected", message=f"{approval_id} ended as {verdict.value}")
 
 
 def of_reply(reply: Reply) -> ApplicationError:

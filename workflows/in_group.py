@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 
 from engross.contracts import (
+    ApprovalRequest,
+    ApprovalResult,
     ErrorInfo,
     GroupRequest,
     Outcome,
@@ -14,8 +16,11 @@ from engross.contracts import (
     RunRequest,
     StoreRequest,
 )
+from engross.names import NEEDS_APPROVAL
 from workflows import steps
+from workflows.children import Children
 from workflows.parking import Parking
+from workflows.place import needed
 
 
 class MovesOut(Exception):
@@ -57,6 +62,10 @@ class InGroup:
 
     async def store(self, request: StoreRequest, *, here: bool) -> None:
         self._keep(request)
+
+    async def decide(self, request: ApprovalRequest, children: Children, parking: Parking) -> ApprovalResult:
+        """A group doesn't wait for people."""
+        raise MovesOut(ErrorInfo(type=NEEDS_APPROVAL, message=needed(request, "in a run of its own")))
 
     def parking(self, tell: Callable[[], None]) -> Parking:
         return NoParking(tell)

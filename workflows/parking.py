@@ -10,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from engross.contracts import ChildParked, ErrorInfo, Outcome
-from engross.names import CHILD_PARKED_SIGNAL, PARKED_MEMO
+from engross.names import CHILD_PARKED_SIGNAL, NEEDS_APPROVAL, PARKED_MEMO
 from workflows import failures
 from workflows.attributes import OUTCOME
 
@@ -65,9 +65,9 @@ class Parking:
             self._show()
 
     def wake(self) -> None:
-        """Everybody who waits tries again now."""
+        """Everybody who waits tries again now, except those whom only a decision helps."""
         self._wakes += 1
-        self._reasons.clear()
+        self._reasons = {who: reason for who, reason in self._reasons.items() if reason.type == NEEDS_APPROVAL}
         self._show()
 
     def _show(self) -> None:
@@ -76,7 +76,8 @@ class Parking:
         if reason == self._shown or not workflow.in_workflow():
             return
         self._shown = reason
-        parked = OUTCOME.value_set(Outcome.PARKED.value) if reason else OUTCOME.value_unset()
+        outcome = Outcome.NEEDS_APPROVAL if reason and reason.type == NEEDS_APPROVAL else Outcome.PARKED
+        parked = OUTCOME.value_set(outcome.value) if reason else OUTCOME.value_unset()
         workflow.upsert_search_attributes([parked])
         workflow.upsert_memo({PARKED_MEMO: reason})
         self._tell()

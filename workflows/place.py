@@ -7,10 +7,19 @@ from typing import Protocol
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
-from engross.contracts import Outcome, Prepared, RunRequest, StoreRequest
-from engross.names import PLAIN_TEXT
+from engross.contracts import (
+    ApprovalRequest,
+    ApprovalResult,
+    ErrorInfo,
+    Outcome,
+    Prepared,
+    RunRequest,
+    StoreRequest,
+)
+from engross.names import APPROVAL, NEEDS_APPROVAL, PLAIN_TEXT, approval_id
 from workflows import failures, steps
 from workflows.attributes import JOB, OUTCOME, TENANT
+from workflows.children import Children
 from workflows.parking import Parking
 
 
@@ -39,6 +48,8 @@ class Place(Protocol):
     async def prepare(self, request: RunRequest, summary: str) -> Prepared: ...
 
     async def store(self, request: StoreRequest, *, here: bool) -> None: ...
+
+    async def decide(self, request: ApprovalRequest, children: Children, parking: Parking) -> ApprovalResult: ...
 
     def parking(self, tell: Callable[[], None]) -> Parking: ...
 
@@ -79,6 +90,15 @@ class OwnWorkflow:
         else:
             await steps.store_answer(request, summary=summary)
 
+    async def decide(self, request: ApprovalRequest, children: Children, parking: Parking) -> ApprovalResult:
+        """What people decide, however long it takes. Meanwhile this run is parked."""
+        name = approval_id(self.run_id)
+        parking.note(name, ErrorInfo(type=NEEDS_APPROVAL, message=needed(request, name)))
+        try:
+            return await children.run(APPROVAL, request, ApprovalResult, job=request.job, run_id=name)
+        finally:
+            parking.note(name, None)
+
     def parking(self, tell: Callable[[], None]) -> Parking:
         return Parking(tell, parent=self._inherited.parent if self._inherited else "")
 
@@ -92,3 +112,9 @@ class OwnWorkflow:
 
     def show_end(self, outcome: Outcome) -> None:
         workflow.upsert_search_attributes([OUTCOME.value_set(outcome.value)])
+
+
+def needed(request: ApprovalRequest, name: str) -> str:
+    """What a run says that waits for people."""
+    people = request.risk.approvers
+    return f"{people} {'person has' if people == 1 else 'people have'} to decide ({request.risk.value} risk): {name}"

@@ -58,6 +58,8 @@ async def follow(run: Run, route: Route) -> RunResult:
         document=document,
         cache=run.request.cache,
         inherited=run.heritage(),
+        submitter=run.request.submitter,
+        review=run.request.review,
     )
     run_id = f"{run.run_id}-{route.job}"
     try:
@@ -68,7 +70,7 @@ async def follow(run: Run, route: Route) -> RunResult:
     run.accounts.mention(result)
     run.enter(LedgerEntry(name=route.job, state=PartState.ROUTED, run_id=run_id, answer=result.answer))
     run.propose(result.answer)
-    if result.outcome is Outcome.NEEDS_APPROVAL and result.error:
+    if result.outcome in (Outcome.NEEDS_APPROVAL, Outcome.REJECTED) and result.error:
         raise failures.named(result.error.type, result.error.message)
     return result
 

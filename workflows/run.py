@@ -1,12 +1,13 @@
 """One run over one document: asks, climbs the repair ladder, keeps accounts and ledger, and records how it ended."""
 
+import asyncio
 import math
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 from engross.contracts import (
     BlobRef,
@@ -31,7 +32,9 @@ from engross.contracts import (
 from workflows import failures, story
 from workflows.accounts import Accounts, Ending
 from workflows.children import Children
+from workflows.gate import Gate, Passed
 from workflows.ladder import Host, Ladder, Question
+from workflows.parking import Parking
 from workflows.place import OwnWorkflow, Place
 from workflows.window import to_its_end
 
@@ -73,6 +76,7 @@ class Run:
         self.accounts = Accounts(self._place.account, request.inherited)
         self._parking = self._place.parking(self._tell)
         self.children = Children(request.tenant, forget=lambda run_id: self._parking.note(run_id, None))
+        self._gate = Gate(self, self._place)
         self._result: RunResult | None = None
 
     @property
@@ -88,6 +92,15 @@ class Run:
         if self._prepared is None:
             raise LookupError("the run is not prepared")
         return self._prepared
+
+    @property
+    def is_prepared(self) -> bool:
+        return self._prepared is not None
+
+    @property
+    def parked(self) -> Parking:
+        """What this run waits for."""
+        return self._parking
 
     @property
     def run_id(self) -> str:
@@ -137,6 +150,7 @@ class Run:
         )
         ladder = Ladder(question, Host(note=self._note, budget=self.accounts.budget, parking=self._parking))
         reply = await ladder.climb()
+        self._gate.remember(question, reply)
         if reply.status is not ReplyStatus.VALID or reply.answer is None:
             raise failures.of_reply(reply)
         return Answer(reply.answer, reply.answer_tokens, reply.told, ladder.repairs > 0)
@@ -156,11 +170,19 @@ class Run:
     async def store(
         self, answer: BlobRef | None, *, missing: tuple[str, ...] = (), flags: tuple[str, ...] = ()
     ) -> None:
-        """Stores the official copy; with `missing` parts it is a partial one."""
+        """Stores the official copy; with `missing` parts it is a partial one.
+
+        Where the job says so people decide first; see `Gate.passed` for what it raises when they turn it down.
+        """
         if answer is None:
             raise LookupError("no step gave an answer")
         self._answer = answer
-        await self._record(Ending(Outcome.PARTIAL if missing else Outcome.DONE, answer, None, missing, flags))
+        await self._store(await self._gate.passed(answer, flags=(*missing, *flags)), missing, flags)
+
+    async def _store(self, passed: Passed, missing: tuple[str, ...] = (), flags: tuple[str, ...] = ()) -> None:
+        self._answer = passed.answer
+        outcome = Outcome.PARTIAL if missing else Outcome.DONE
+        await self._record(Ending(outcome, passed.answer, None, missing, flags, passed.mark))
 
     def propose(self, answer: BlobRef | None) -> None:
         """What a person gets to see when the run ends without an official copy."""
@@ -227,19 +249,33 @@ class Run:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None:
-            return False
+        return error is not None and await self._end_early(error)
+
+    async def _end_early(self, error: BaseException) -> bool:
+        """Whether what the body raised is dealt with: recorded, or settled by people."""
         if is_cancelled_exception(error):
             await self._record(Ending(Outcome.CANCELLED, self._answer, failures.CANCELLED))
             return False
         info = failures.describe(error)
         if info is None:
             return False
-        if info.type in failures.FOR_A_PERSON:
-            await self._record(Ending(Outcome.NEEDS_APPROVAL, self._answer, info))
-            return True
-        result = await self._record(Ending(Outcome.FAILED, self._answer, info))
-        raise ApplicationError(info.message, result, type=info.type, non_retryable=True) from None
+        if info.type in failures.FOR_A_PERSON and self._gate.asks_people:
+            await self._let_people_settle(info)
+        elif info.type in failures.NO_FAILURE:
+            outcome = Outcome.REJECTED if info.type in failures.TURNED_DOWN else Outcome.NEEDS_APPROVAL
+            await self._record(Ending(outcome, self._answer, info))
+        else:
+            result = await self._record(Ending(Outcome.FAILED, self._answer, info))
+            raise ApplicationError(info.message, result, type=info.type, non_retryable=True) from None
+        return True
+
+    async def _let_people_settle(self, info: ErrorInfo) -> None:
+        """Where no model could give an answer that holds, people can: they get to see the best there is."""
+        try:
+            await self._store(await self._gate.passed(self._answer, info))
+        except (FailureError, asyncio.CancelledError) as error:
+            if not await self._end_early(error):
+                raise
 
     async def _record(self, ending: Ending) -> RunResult:
         result = self.accounts.result(self.run_id, self.request, ending)

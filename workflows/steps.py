@@ -8,7 +8,12 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 
 from engross.contracts import (
+    ActCheck,
+    ActChecked,
+    ApprovalNote,
     AskRequest,
+    Assessment,
+    AssessRequest,
     BatchPlan,
     BatchRequest,
     BlobRef,
@@ -17,6 +22,8 @@ from engross.contracts import (
     Contract,
     GroupRowsRequest,
     LedgerRequest,
+    Noted,
+    Notice,
     Prepared,
     PreparedGroup,
     RepairRequest,
@@ -156,6 +163,20 @@ repair_answer: Final = ActivityStep(
 )
 
 
+assess_risk: Final = _on_documents("assess_risk", AssessRequest, Assessment, _MINUTE, attempts=100)
+check_act: Final = _on_documents("check_act", ActCheck, ActChecked, _MINUTE, attempts=100)
+# A day of trying: a mail server may be down for an hour, and a notice after two days helps nobody.
+send_notice: Final = ActivityStep(
+    name="send_notice",
+    takes=Notice,
+    gives=Noted,
+    attempt_limit=timedelta(minutes=2),
+    total_limit=timedelta(hours=24),
+    silence_limit=timedelta(minutes=1),
+    retry=_policy(attempts=0, first=timedelta(seconds=5), longest=timedelta(minutes=30)),
+)
+
+
 def _storing(name: str, takes: type[_In]) -> ActivityStep[_In, Stored]:
     """An answer that was paid for must find its place: this is tried longest."""
     return ActivityStep(
@@ -170,6 +191,15 @@ def _storing(name: str, takes: type[_In]) -> ActivityStep[_In, Stored]:
 
 
 store_answer: Final = _storing("store_answer", StoreRequest)
+note_approval: Final = ActivityStep(
+    name="note_approval",
+    takes=ApprovalNote,
+    gives=Noted,
+    attempt_limit=_MINUTE,
+    total_limit=timedelta(days=180),
+    silence_limit=timedelta(seconds=10),
+    retry=_policy(attempts=0, first=timedelta(seconds=1), longest=_MINUTE),
+)
 store_group: Final = _storing("store_group", StoreGroupRequest)
 
 ALL: Final = (
@@ -184,4 +214,8 @@ ALL: Final = (
     plan_batch,
     prepare_group,
     store_group,
+    assess_risk,
+    check_act,
+    note_approval,
+    send_notice,
 )

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from engross.contracts import BatchProgress, ErrorInfo, LedgerEntry, Outcome, Prepared, Problem, Reply, ReplySource
+from engross.contracts import (
+    ApprovalRequest,
+    ApprovalState,
+    BatchProgress,
+    ErrorInfo,
+    LedgerEntry,
+    Outcome,
+    Prepared,
+    Problem,
+    Reply,
+    ReplySource,
+    Verdict,
+)
 from workflows.accounts import Accounts
 
 _HOW: Final = {
@@ -70,6 +82,26 @@ def batch_details(progress: BatchProgress) -> str:
         f"{progress.per_minute:,.0f} documents a minute, {progress.at_once} in flight at most",
     ]
     return "\n".join([*lines, "", "**Paused**"] if progress.is_paused else lines)
+
+
+def approval_details(request: ApprovalRequest, state: ApprovalState) -> str:
+    """The current details of an approval."""
+    needed = max(1, request.risk.approvers)
+    senior = ", one of them a senior" if request.risk.needs_senior else ""
+    lines = [
+        f"**{request.job}**, {request.risk.value} risk: {needed} to approve{senior}; asked: {', '.join(state.asked)}",
+        "",
+        f"Why: {'; '.join(request.reasons) or 'the job asks for it'}",
+        "",
+        f"Shown: `{state.shown}`, round {request.round}",
+        "",
+        *(f"- approved by **{consent.by}** at {consent.at:%Y-%m-%d %H:%M} UTC" for consent in state.given),
+        *(f"- refused: {each.kind.value} by {each.by} ({each.error.type})" for each in state.refusals[-_SHOWN:]),
+    ]
+    if state.verdict is Verdict.OPEN:
+        due = f"{state.due_at:%Y-%m-%d %H:%M} UTC" if state.due_at else "never"
+        return "\n".join([*lines, "", f"**Waits for people** until {due}"])
+    return "\n".join([*lines, "", f"Verdict: **{state.verdict.value}**"])
 
 
 def _ledger(ledger: Sequence[LedgerEntry]) -> list[str]:

@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from activities.documents import extraction, frames, limits, repair
+from activities.documents import extraction, frames, limits, pictures, places, repair
 from activities.documents.frames import Header
 from activities.documents.serving import Handler, claim_stdout, serve
 from engross.errors import DocumentTooLarge
@@ -27,7 +27,14 @@ def handlers(max_expanded_mb: int) -> dict[str, Handler]:
         repaired = repair.repair(data.decode())
         return {"repaired": repaired is not None}, (repaired or "").encode()
 
-    return {"extract": extract, "repair": repair_json}
+    def picture(header: Header, data: bytes) -> tuple[Header, bytes]:
+        return {}, pictures.draw(data, header["page"], header["width"])
+
+    def find_places(header: Header, data: bytes) -> tuple[Header, bytes]:
+        found = places.places(data, header["page"], header["texts"])
+        return {}, found.model_dump_json().encode()
+
+    return {"extract": extract, "repair": repair_json, "picture": picture, "places": find_places}
 
 
 def main(arguments: list[str]) -> None:

@@ -21,7 +21,7 @@ _WORD_GAP: Final = 0.35  # of a character's height; wider is between words even 
 
 def read_pdf(data: bytes) -> list[str]:
     """The text of each page. Raises `DocumentError`s; `NeedsOcr` when no page has any."""
-    document = _open(data)
+    document = open_pdf(data)
     try:
         if len(document) == 0:
             raise CorruptDocument("a PDF without pages; save or send it again")
@@ -35,7 +35,8 @@ def read_pdf(data: bytes) -> list[str]:
     return pages
 
 
-def _open(data: bytes) -> Any:
+def open_pdf(data: bytes) -> Any:
+    """A document of pypdfium2, for the caller to close. Raises `EncryptedDocument`, `CorruptDocument`."""
     try:
         return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
@@ -44,11 +45,16 @@ def _open(data: bytes) -> Any:
         raise CorruptDocument("a PDF that is damaged or cut off; save or send it again") from None
 
 
-def _read_page(document: Any, number: int) -> str:
+def open_page(document: Any, number: int) -> Any:
+    """Its page, counted from 0, for the caller to close. Raises `CorruptDocument`."""
     try:
-        page = document[number]
+        return document[number]
     except pypdfium2.PdfiumError:
         raise CorruptDocument(f"page {number + 1} is damaged; save or send the document again") from None
+
+
+def _read_page(document: Any, number: int) -> str:
+    page = open_page(document, number)
     textpage = page.get_textpage()
     try:
         # Positions are those of the page before it is turned, so only the file's own order is left.
@@ -62,15 +68,19 @@ def _read_page(document: Any, number: int) -> str:
 def _spans(textpage: Any, page: Box) -> list[Span]:
     """The pieces of text on the page in the file's order. Without those that are off the page: nobody sees them."""
     spans = []
-    for first, text, box in _runs(textpage):
+    for first, text, box in runs(textpage):
         if box.left < page.right and box.right > page.left and page.bottom < box.middle < page.top:
-            angle = pdfium.FPDFText_GetCharAngle(textpage, first)
             seen = box._replace(left=max(box.left, page.left), right=min(box.right, page.right))
-            spans.append(Span(text, seen, sideways=_SIDEWAYS < angle < math.tau - _SIDEWAYS))
+            spans.append(Span(text, seen, sideways=is_sideways(textpage, first)))
     return spans
 
 
-def _runs(textpage: Any) -> Iterator[tuple[int, str, Box]]:
+def is_sideways(textpage: Any, index: int) -> bool:
+    """Whether that character isn't written from left to right."""
+    return bool(_SIDEWAYS < pdfium.FPDFText_GetCharAngle(textpage, index) < math.tau - _SIDEWAYS)
+
+
+def runs(textpage: Any) -> Iterator[tuple[int, str, Box]]:
     """Characters that follow each other on a line, no further apart than words: index of the first, text, box."""
     # Bound once: the loop runs for each character of the document.
     get_unicode, get_box, rect = pdfium.FPDFText_GetUnicode, pdfium.FPDFText_GetLooseCharBox, pdfium.FS_RECTF()

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from activities.documents import frames
 from activities.documents.canonical import CanonicalText
+from activities.documents.drawn import MAX_WIDTH, PNG_MARK, Places
 from activities.documents.frames import Header
 from activities.documents.process import ParserProcess, child_command
 from activities.documents.repair import MAX_BYTES, MAX_SECONDS
@@ -27,6 +28,7 @@ from engross.errors import (
 MAX_JOBS: Final = 200
 """Jobs after which a child is replaced: what a parser leaks stays small."""
 
+_NONSENSE: Final = "the parser's reply makes no sense; try again"
 _SHUT_DOWN: Final = "the parsers are shut down; try again on a worker that runs"
 
 
@@ -109,7 +111,7 @@ class ParserPool:
         try:
             return CanonicalText(text=body.decode(), page_starts=reply["page_starts"], flags=reply["flags"])
         except (KeyError, UnicodeDecodeError, ValidationError):
-            raise ExtractionCrashed("the parser's reply makes no sense; try again") from None
+            raise ExtractionCrashed(_NONSENSE) from None
 
     async def repair_json(self, text: str) -> str | None:
         """Badly written JSON as valid JSON; None when it holds no object or array, or takes too much to mend."""
@@ -121,6 +123,28 @@ class ParserPool:
         except DocumentError:
             return None
         return body.decode() if reply.get("repaired") else None
+
+    async def picture(self, data: bytes, page: int, width: int) -> bytes:
+        """Page `page`, from 1, of a PDF as a PNG that is `width` pixels wide, or less where the page is very long.
+
+        Raises `DocumentError`s: `DocumentNotFound` where there is no such page.
+        """
+        header = {"op": "picture", "page": page, "width": min(max(width, 1), MAX_WIDTH)}
+        _, picture = await self._run(header, data, self._seconds)
+        if not picture.startswith(PNG_MARK):
+            raise ExtractionCrashed(_NONSENSE)
+        return picture
+
+    async def places(self, data: bytes, page: int, texts: Sequence[str]) -> Places:
+        """Where page `page`, from 1, of a PDF has `texts` as whole words. Raises `DocumentError`s."""
+        _, body = await self._run({"op": "places", "page": page, "texts": list(texts)}, data, self._seconds)
+        try:
+            found = Places.model_validate_json(body)
+        except ValidationError:
+            raise ExtractionCrashed(_NONSENSE) from None
+        if len(found.rectangles) != len(texts):
+            raise ExtractionCrashed(_NONSENSE)
+        return found
 
     async def _run(self, header: Header, data: bytes, seconds: float) -> tuple[Header, bytes]:
         async with self._child() as child:

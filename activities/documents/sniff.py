@@ -49,7 +49,7 @@ def sniff(data: bytes, suffix: str) -> Format:
     Raises `CorruptDocument` when the name promises what the content isn't, `NeedsOcr` for an image,
     `EncryptedDocument`, `UnsupportedFormat`.
     """
-    if b"%PDF-" in data[:1024]:
+    if is_pdf(data):
         return Format.PDF
     image = _image(data)
     archive = data[:4] == b"PK\x03\x04"
@@ -68,6 +68,11 @@ def sniff(data: bytes, suffix: str) -> Format:
     if is_binary(data):
         raise UnsupportedFormat("not a format that is read here; save it as PDF, DOCX, XLSX, PPTX, HTML or text")
     return _text(data, suffix)
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether readers take it for a PDF: many let other bytes come first."""
+    return b"%PDF-" in data[:1024]
 
 
 def is_binary(data: bytes) -> bool:

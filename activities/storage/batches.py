@@ -47,12 +47,12 @@ BATCH_ROWS: Final = Table(
 BATCH_INDEXES: Final = (Index("batch_rows_newest", BATCH_ROWS.c.stored_at, BATCH_ROWS.c.batch_id),)
 
 _PAGE: Final = 1000
-_PARKED: Final = str(Outcome.PARKED)
+_WAITING: Final = (str(Outcome.PARKED), str(Outcome.NEEDS_APPROVAL))
 # A document that parked went on as a run of its own. What came of that has begun with its group, or later.
 _GONE_ON: Final = BATCH_ROWS.outerjoin(
     RUNS,
     and_(
-        BATCH_ROWS.c.outcome == _PARKED,
+        BATCH_ROWS.c.outcome.in_(_WAITING),
         RUNS.c.run_id == BATCH_ROWS.c.run_id,
         RUNS.c.tenant == BATCH_ROWS.c.tenant,
         RUNS.c.started_at >= BATCH_ROWS.c.started_at,
@@ -167,7 +167,7 @@ def batch_row(request: StoreGroupRequest, outcome: RowOutcome) -> dict[str, Any]
 def has_news(new: Excluded) -> ColumnElement[bool]:
     """Whether the row `new` says something that the one in its place does not: an end is final for its group."""
     old = BATCH_ROWS.c
-    goes_back = and_(new.outcome == _PARKED, old.outcome != _PARKED)
+    goes_back = and_(new.outcome.in_(_WAITING), old.outcome.not_in(_WAITING))
     differs = or_(*(new[name].is_distinct_from(old[name]) for name in ("outcome", "run_id", "error_type", "cost_usd")))
     return or_(new.started_at > old.started_at, and_(new.started_at == old.started_at, not_(goes_back), differs))
 

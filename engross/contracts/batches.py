@@ -28,6 +28,7 @@ class BatchCounts(Contract):
     failed: int = 0
     cancelled: int = 0
     needs_approval: int = 0
+    rejected: int = 0
     parked: int = 0
     duplicate: int = 0
     calls: int = 0
@@ -77,6 +78,7 @@ class BatchRequest(Contract):
     at_once: int = Field(default=64, ge=1, le=MOST_AT_ONCE)
     group: int = Field(default=25, ge=1, le=MOST_IN_GROUP)
     state: BatchState | None = None
+    submitter: str = ""
     unusable: str = Field(default="", exclude=True)
 
     @model_validator(mode="wrap")
@@ -112,6 +114,7 @@ class GroupRequest(Contract):
     first: int
     last: int
     at_once: int
+    submitter: str = ""
 
 
 class GroupRowsRequest(Contract):

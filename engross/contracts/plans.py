@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from engross.contracts.patterns import Options
+from engross.contracts.policies import Approval
 from engross.contracts.references import BlobRef, Contract
 
 
@@ -37,7 +38,9 @@ class StepPlan(Contract):
 class Plan(Contract):
     """What a run will do, resolved by its first step. `budget_usd` caps its model calls; None is no cap.
 
-    `stores_here` says that the worker which runs the workflow stores its outcome too.
+    `stores_here` says that the worker which runs the workflow stores its outcome too. `official` names the step whose
+    answers become the official copy, `approval` who decides on them, and `assess` is the step that is asked for their
+    risk.
     """
 
     job: str
@@ -47,6 +50,9 @@ class Plan(Contract):
     budget_usd: Decimal | None = None
     options: Options | None = None
     stores_here: bool = False
+    official: str = ""
+    approval: Approval | None = None
+    assess: StepPlan | None = None
 
     def step(self, name: str) -> StepPlan:
         """The step called `name`. Raises LookupError when there is none."""

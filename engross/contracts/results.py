@@ -4,6 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from engross.contracts.ledger import LedgerEntry
+from engross.contracts.policies import Risk
 from engross.contracts.references import BlobRef, Contract
 from engross.contracts.replies import Problem, ReplySource, ReplyStatus, Usage
 
@@ -12,6 +13,9 @@ class Outcome(StrEnum):
     """How a run ended; or, `PARKED`, that it waits for somebody to act and then goes on by itself.
 
     `PARTIAL` is an answer that a job allows although parts of the document, or perspectives on it, are missing.
+    `REJECTED` is an answer that a person, the time-out of an approval, or its own lack of confidence turned down.
+    `NEEDS_APPROVAL` is a run that waits for people to decide, or that ended because a person has to look at it and its
+    job declares no approval.
     """
 
     DONE = "done"
@@ -19,6 +23,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     NEEDS_APPROVAL = "needs_approval"
+    REJECTED = "rejected"
     PARKED = "parked"
 
 
@@ -27,6 +32,17 @@ class ErrorInfo(Contract):
 
     type: str
     message: str
+
+
+class ApprovalMark(Contract):
+    """What a run's result says of its approval: who approved which content (the SHA-256 of what was shown)."""
+
+    approval_id: str
+    shown: str
+    risk: Risk
+    by: tuple[str, ...] = ()
+    is_corrected: bool = False
+    rounds: int = 1
 
 
 class RunResult(Contract):
@@ -52,6 +68,7 @@ class RunResult(Contract):
     maybe_billed: int = 0
     missing: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    approval: ApprovalMark | None = None
 
 
 class Spent(Contract):

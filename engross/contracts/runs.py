@@ -29,7 +29,8 @@ class RunRequest(Contract):
     """The input of every pattern's workflow; small enough to type by hand in the Web UI.
 
     Temporal retries a workflow whose input cannot be decoded for ever, so anything decodes here and
-    `complaint` says what is wrong with it: the run then ends with a named error.
+    `complaint` says what is wrong with it: the run then ends with a named error. `submitter` is who asked for it, and
+    can't decide on it; `review` asks for a person's decision whatever the risk.
     """
 
     job: str = ""
@@ -37,6 +38,8 @@ class RunRequest(Contract):
     tenant: str = DEFAULT_TENANT
     cache: bool = True
     inherited: Inherited | None = None
+    submitter: str = ""
+    review: bool = False
     unusable: str = Field(default="", exclude=True)
 
     @model_validator(mode="wrap")

@@ -115,6 +115,9 @@ def submit(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Run again, and ask the models even where their replies are kept.")
     ] = False,
+    review: Annotated[
+        bool, typer.Option("--review", help="Let a person decide on the answer, whatever the risk.")
+    ] = False,
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=256, help="Documents at a time.")] = 8,
 ) -> None:
     """Submit documents to a job. Equal work is joined, not paid twice.
@@ -130,6 +133,7 @@ def submit(
         tenant=tenant,
         again=again,
         cache=not no_cache,
+        review=review,
         wait=wait,
         at_once=at_once,
         as_json=as_json,

@@ -17,7 +17,7 @@ Seen = Callable[[BatchReport], None]
 
 _PLAIN_EVERY_SECONDS: Final = 5.0
 _LIVE_EVERY_SECONDS: Final = 1.0
-_OUTCOMES: Final = ("done", "partial", "failed", "cancelled", "needs_approval", "parked", "duplicate")
+_OUTCOMES: Final = ("done", "partial", "failed", "cancelled", "needs_approval", "rejected", "parked", "duplicate")
 _ALWAYS_SHOWN: Final = ("done", "failed")
 
 

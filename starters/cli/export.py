@@ -26,7 +26,9 @@ _TAIL: Final = ("cost_usd", "model", "prompt_version", "calls", "repairs", "inpu
 
 def export(settings: Settings, *, job: str, tenant: str | None, outcome: Outcome | None, form: Format) -> ExitCode:
     """Writes every row of `job`, newest first, row by row."""
-    schema = load_catalog(settings.jobs_path).get(job).steps[-1].output.model_json_schema()
+    loaded = load_catalog(settings.jobs_path).get(job)
+    step = loaded.job.pattern.official or loaded.steps[-1]
+    schema = step.output.model_json_schema()
     fields = list(schema.get("properties", {}))
     run(_export(settings, job, tenant, outcome, fields if form is Format.CSV else None))
     return ExitCode.OK

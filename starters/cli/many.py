@@ -12,13 +12,14 @@ from starters.reports import RunReport, Submitted, refusal
 
 @dataclass(frozen=True)
 class Item:
-    """One document to put through `job`; `again` and `cache` as in `Client.submit`."""
+    """One document to put through `job`; `again`, `cache` and `review` as in `Client.submit`."""
 
     job: str
     tenant: str
     document: Found
     again: bool = False
     cache: bool = True
+    review: bool = False
 
     @property
     def name(self) -> str:
@@ -56,7 +57,12 @@ async def _one(client: Client, item: Item, *, wait: bool) -> Submitted | RunRepo
         if item.document.problem is not None:
             raise item.document.problem
         submitted = await client.submit(
-            item.job, item.document.path, tenant=item.tenant, again=item.again, cache=item.cache
+            item.job,
+            item.document.path,
+            tenant=item.tenant,
+            again=item.again,
+            cache=item.cache,
+            review=item.review,
         )
         result = await client.wait(submitted.run_id) if wait else submitted
     except (DocumentError, InvalidRequest) as error:

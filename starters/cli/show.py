@@ -127,11 +127,12 @@ async def opened_results(settings: Settings) -> AsyncIterator[ResultStore]:
 def show_report(report: RunReport, link: str | None = None) -> None:
     """Prints how a run ended: a line with its accounts, what it lacks, then its answer, field by field.
 
-    A parked one is one line.
+    One that waits for somebody is one line.
     """
-    if report.outcome is Outcome.PARKED:
+    if report.is_waiting:
         why = f"{report.error.type}: {report.error.message}" if report.error else ""
-        data(clean(f"parked  {report.document}  {report.run_id}  {why}; after that it goes on by itself"))
+        state = report.outcome.value
+        data(clean(f"{state}  {report.document}  {report.run_id}  {why}; after that it goes on by itself"))
         return
     accounts = [
         report.outcome.value,

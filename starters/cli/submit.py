@@ -30,6 +30,7 @@ def submit(
     tenant: str,
     again: bool,
     cache: bool,
+    review: bool,
     wait: bool,
     at_once: int,
     as_json: bool,
@@ -37,7 +38,8 @@ def submit(
     """Submits what `paths` name and prints run ids, or with `wait` how each document ended."""
     usable_job(load_catalog(settings.jobs_path), job, tenant)  # known to be wrong before anything is asked
     items = [
-        Item(job=job, tenant=tenant, document=document, again=again, cache=cache) for document in find_documents(paths)
+        Item(job=job, tenant=tenant, document=document, again=again, cache=cache, review=review)
+        for document in find_documents(paths)
     ]
     reports: list[RunReport] = []
     try:
@@ -96,7 +98,7 @@ def _show(result: Submitted | RunReport, *, as_json: bool) -> None:
 def _summary(reports: Sequence[RunReport]) -> str:
     counts = {outcome: sum(report.outcome is outcome for report in reports) for outcome in Outcome}
     ended = ", ".join(f"{count} {outcome.value}" for outcome, count in counts.items() if count)
-    costs = [report.cost_usd for report in reports if report.outcome is not Outcome.PARKED]
+    costs = [report.cost_usd for report in reports if not report.is_waiting]
     known = sum((cost for cost in costs if cost is not None), Decimal(0))
     unknown = costs.count(None)
     return f"{len(reports)} documents: {ended}; {money(known)}" + (f" and {unknown} unknown" if unknown else "")

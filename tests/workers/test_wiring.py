@@ -12,7 +12,7 @@ from engross.errors import ConfigurationError
 from engross.settings import Settings, load_settings, variable
 from workers.provider_access import provider_access
 from workers.queues import check_queues, default_queues, in_order
-from workers.redis_access import completion_secret
+from workers.redis_access import installation_secret
 from workers.wiring import document_roots
 
 STAND_IN = Endpoints(temporal="t", redis="r", stand_in="http://127.0.0.1:1")
@@ -80,12 +80,12 @@ def test_local_files_are_read_on_the_embedded_stack_and_nowhere_else_by_default(
 
 def test_the_secret_of_kept_replies_is_made_once(load: Any, tmp_path: Path) -> None:
     settings = load(ENGROSS_HOME=str(tmp_path / "home"))
-    secret = completion_secret(settings)
+    secret = installation_secret(settings)
     assert len(secret) == 64
-    assert completion_secret(settings) == secret
+    assert installation_secret(settings) == secret
     assert (tmp_path / "home" / "secret").stat().st_mode & 0o077 == 0
     assert [file.name for file in (tmp_path / "home").iterdir()] == ["secret"]
 
 
 def test_a_secret_of_yours_is_used_as_it_is(load: Any) -> None:
-    assert completion_secret(load(ENGROSS_SECRET="x" * 32)) == b"x" * 32
+    assert installation_secret(load(ENGROSS_SECRET="x" * 32)) == b"x" * 32

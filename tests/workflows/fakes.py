@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from engross.contracts import (
     SEGMENT_CHUNKS,
+    Approval,
     AskRequest,
     BlobRef,
     Chunk,
@@ -126,6 +127,8 @@ class ScriptedActivities:
     budget_usd: Decimal | None = None
     options: Options | None = None
     stores_here: bool = False
+    approval: Approval | None = None
+    assess: StepPlan | None = None
     plans: dict[str, Plan] = field(default_factory=dict)
     chunks: tuple[Chunk, ...] = ()
     halves: int = 2
@@ -154,6 +157,9 @@ class ScriptedActivities:
             budget_usd=self.budget_usd,
             options=self.options,
             stores_here=self.stores_here,
+            official=self.steps[-1].name if self.approval else "",
+            approval=self.approval,
+            assess=self.assess,
         )
 
     @activity.defn

@@ -13,7 +13,9 @@ from temporalio.worker import Worker
 
 from engross.contracts import RunResult
 from engross.names import DOCUMENTS_QUEUE, WORKFLOWS_QUEUE, models_queue
+from tests.workflows.approvals import ScriptedPeople
 from tests.workflows.fakes import ScriptedActivities
+from workflows.approval import Approval, Tell
 from workflows.chain import Chain
 from workflows.fan_out import FanOut
 from workflows.map_reduce import MapReduce
@@ -23,7 +25,7 @@ from workflows.router import Router
 
 REQUEST: dict[str, Any] = {"job": "invoice", "document": {"uri": "blob:1", "name": "a.pdf"}, "tenant": "acme"}
 _LIMIT: Final = 90  # seconds of real time, for a run that takes one or two
-PATTERNS: Final = (Chain, FanOut, MapReduce, MapSegment, Refine, Router)
+PATTERNS: Final = (Chain, FanOut, MapReduce, MapSegment, Refine, Router, Approval, Tell)
 
 
 async def run(
@@ -48,8 +50,10 @@ async def start(
     return await client.start_workflow(kind, request, id=run_id, task_queue=WORKFLOWS_QUEUE, result_type=RunResult)
 
 
-def workers(client: Client, fakes: ScriptedActivities) -> AsyncExitStack:
+def workers(client: Client, fakes: ScriptedActivities, people: ScriptedPeople | None = None) -> AsyncExitStack:
     """One worker a queue, as in production."""
+
+    those = people or ScriptedPeople()
 
     class Running(AsyncExitStack):
         async def __aenter__(self) -> "Running":
@@ -57,7 +61,8 @@ def workers(client: Client, fakes: ScriptedActivities) -> AsyncExitStack:
             await self.enter_async_context(asyncio.timeout(_LIMIT))
             activities: list[Callable[..., Any]] = [fakes.prepare, fakes.repair_answer, fakes.store_answer]
             activities += [fakes.split_text, fakes.read_chunks, fakes.keep_ledger]
-            here: list[Callable[..., Any]] = [fakes.prepare_plain, fakes.store_answer]
+            activities += [those.send_notice, those.note_approval]
+            here: list[Callable[..., Any]] = [fakes.prepare_plain, fakes.store_answer, *those.here]
             await self.enter_async_context(
                 Worker(client, task_queue=WORKFLOWS_QUEUE, workflows=PATTERNS, activities=here)
             )

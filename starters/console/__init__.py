@@ -1,0 +1,1 @@
+"""The console: one server for the pages that people decide on and for the REST API, and its security."""

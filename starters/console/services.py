@@ -1,0 +1,86 @@
+"""What the pages and the REST API work with, opened once for the process."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import temporalio.client
+
+from activities.access import AccessStore
+from activities.approvals.audit import AuditLog
+from activities.approvals.rows import ApprovalRows
+from activities.storage import BlobStore, ResultStore
+from activities.storage.database import Database
+from engross.catalog import Catalog, load_catalog
+from engross.endpoints import Endpoints, resolve
+from engross.settings import Settings
+from starters.approvals import Approvals
+from starters.client import Client
+from starters.connection import connect
+from workers.redis_access import installation_secret
+
+
+@dataclass(frozen=True)
+class Services:
+    """`client` is for runs and batches, `approvals` for decisions; both see to rights only as far as they say."""
+
+    settings: Settings
+    endpoints: Endpoints
+    access: AccessStore
+    rows: ApprovalRows
+    audit: AuditLog
+    approvals: Approvals
+    client: Client
+    catalog: Catalog
+    blobs: BlobStore
+    results: ResultStore
+    temporal: temporalio.client.Client
+    secret: bytes = field(repr=False)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Connects to what `settings` name, and creates the tables that are missing.
+
+    Raises `ConfigurationError` or `ServiceUnavailable`, each with the fix.
+    """
+    endpoints = resolve(settings)
+    database = Database.open(settings.results_url)
+    try:
+        yield await _opened(settings, endpoints, database)
+    finally:
+        await database.close()
+
+
+async def _opened(settings: Settings, endpoints: Endpoints, database: Database) -> Services:
+    connection = await connect(settings, endpoints)
+    secret = installation_secret(settings)
+    blobs, results = BlobStore.open(settings.blobs_url), ResultStore(database)
+    catalog = load_catalog(settings.jobs_path)
+    access, rows, audit = AccessStore(database), ApprovalRows(database), AuditLog(database, secret)
+    for store in (results, access, rows, audit):
+        await store.start()
+    approvals = Approvals(
+        temporal=connection,
+        address=endpoints.temporal,
+        rows=rows,
+        blobs=blobs,
+        catalog=catalog,
+        secret=secret,
+        history=audit,
+    )
+    client = Client(settings=settings, endpoints=endpoints, connection=connection, blobs=blobs, results=results)
+    return Services(
+        settings=settings,
+        endpoints=endpoints,
+        access=access,
+        rows=rows,
+        audit=audit,
+        approvals=approvals,
+        client=client,
+        catalog=catalog,
+        blobs=blobs,
+        results=results,
+        temporal=connection,
+        secret=secret,
+    )
