@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 
+from engross.approval_fields import unknown_fields
 from engross.errors import JobBroken, UnknownJob
 from engross.job import RISK, Job, LoadedJob
 from engross.names import is_name
@@ -99,6 +100,7 @@ def load_job(folder: Path) -> LoadedJob:
         _check_tells(job.assess, job.assess.name, (RISK,))
     for name, fields in job.pattern.tells.items():
         _check_tells(next((step for step in job.pattern.steps if step.name == name), None), name, fields)
+    _check_approval(job)
     workflow = _own_workflow(folder, job.pattern) if isinstance(job.pattern, Custom) else None
     return LoadedJob(name=folder.name, folder=folder, job=job, prompts=prompts, workflow=workflow)
 
@@ -118,6 +120,15 @@ def _check_tells(step: Step | None, name: str, fields: Sequence[str]) -> None:
     missing = [each for each in fields if each not in step.output.model_fields]
     if missing:
         raise JobBroken(f"step {name!r}: its output needs the fields {', '.join(missing)}, by which the workflow goes")
+
+
+def _check_approval(job: Job) -> None:
+    official = job.pattern.official
+    if job.approval is None or official is None:
+        return
+    unknown = unknown_fields(job.approval, official.output)
+    if unknown:
+        raise JobBroken(f"approval goes by fields that answers of step {official.name!r} lack: {', '.join(unknown)}")
 
 
 def _import_afresh(folder: Path, module: str) -> object:

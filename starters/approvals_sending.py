@@ -84,21 +84,24 @@ class Sending:
             raise _unanswered(act, is_sent=is_sent) from None
 
     async def _until_answered(self, act: Act) -> Receipt:
-        closed_at: float | None = None
+        ended_at: float | None = None
         clock = asyncio.get_running_loop()
         for pause in _pauses():
             try:
                 return await self._ask(act)
             except WorkflowUpdateFailedError as failed:
+                # What was interrupted by the end of an execution is told so for ever, if no other one follows.
                 _raise_refusal(failed)
+                has_ended = True
             except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
-                    closed_at = closed_at or clock.time()
-                    known = await self._what_became(act, is_final=clock.time() - closed_at > _SETTLES_SECONDS)
-                    if known is not None:
-                        return known
-                elif error.status not in _PASSING:
+                has_ended = error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower()
+                if not has_ended and error.status not in _PASSING:
                     raise
+            if has_ended:
+                ended_at = ended_at or clock.time()
+                known = await self._what_became(act, is_final=clock.time() - ended_at > _SETTLES_SECONDS)
+                if known is not None:
+                    return known
             await asyncio.sleep(pause)
         raise AssertionError("pauses never end")
 
@@ -128,18 +131,22 @@ class Sending:
         if row.state.verdict is not Verdict.OPEN:
             raise LateDecision(became(row.state))
         if is_final:
-            raise LateDecision(await self._ended_silently(act.approval_id))
+            await self._check_running(act.approval_id)
         return None
 
-    async def _ended_silently(self, approval_id: str) -> str:
+    async def _check_running(self, approval_id: str) -> None:
+        """Raises `LateDecision` when the workflow has ended without a verdict."""
         try:
             run = await self._temporal.get_workflow_handle(approval_id).describe(rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            return "nothing was decided, and Temporal has no workflow of this approval any more; ask an operator"
-        status = run.status or WorkflowExecutionStatus.TERMINATED
-        return f"nothing was decided: the approval's workflow has ended ({status.name.lower()}); ask an operator"
+            raise LateDecision(
+                "nothing was decided, and Temporal has no workflow of this approval any more; ask an operator"
+            ) from None
+        if run.status is not None and run.status is not WorkflowExecutionStatus.RUNNING:
+            how = run.status.name.lower()
+            raise LateDecision(f"nothing was decided: the approval's workflow has ended ({how}); ask an operator")
 
 
 def became(state: ApprovalState) -> str:

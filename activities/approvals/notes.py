@@ -19,7 +19,8 @@ class Noting:
     `rows`, `audit` and `cases` are of `database`, so that one transaction holds for all; `has_channels` is passed on.
     """
 
-    def __init__(self, *, database: Database, rows: ApprovalRows, audit: AuditLog, cases: Cases, has_channels: bool = False
+    def __init__(
+        self, *, database: Database, rows: ApprovalRows, audit: AuditLog, cases: Cases, has_channels: bool = False
     ) -> None:
         self._database = database
         self._rows = rows

@@ -8,13 +8,17 @@ import typer
 
 from engross.contracts import DEFAULT_TENANT
 from engross.settings import load_settings
+from starters.cli.approvals_commands import approvals
+from starters.cli.audit_commands import audit
 from starters.cli.batch_commands import batch
+from starters.cli.cases_commands import cases
 from starters.cli.ending import EPILOG, Commands
 from starters.cli.formats import Format
 from starters.cli.groups import budget, cache, ledger
 from starters.cli.guard import check_rooms
 from starters.cli.options import JobFilter, Json, OutcomeFilter, Run, TenantFilter
 from starters.cli.output import data
+from starters.cli.users_commands import users
 
 app = typer.Typer(
     cls=Commands,
@@ -246,7 +250,19 @@ def circuits(as_json: Json = False) -> None:
     raise typer.Exit(circuits.circuits(load_settings(), as_json=as_json))
 
 
+@app.command()
+def console() -> None:
+    """Serve the approvals console and the REST API until Ctrl-C."""
+    from starters.cli import console
+
+    raise typer.Exit(console.console(load_settings()))
+
+
 app.command()(ledger)
+app.add_typer(approvals, name="approvals")
+app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")
 app.add_typer(budget, name="budget")
 app.add_typer(cache, name="cache")
+app.add_typer(cases, name="cases")
+app.add_typer(users, name="users")

@@ -1,7 +1,8 @@
 """The console as an ASGI application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from importlib import metadata
@@ -31,8 +32,10 @@ _PEOPLE_AT_AN_ADDRESS: Final = 10
 _SIGN_INS_PER_MINUTE: Final = 30
 
 
-def create_app(services: Services, sections: Sequence[Section] = SECTIONS) -> FastAPI:
-    """The application, over services that stay open as long as it runs.
+def create_app(
+    services: Services, sections: Sequence[Section] = SECTIONS, *, clock: Callable[[], float] = time.monotonic
+) -> FastAPI:
+    """The application, over services that stay open as long as it runs. `clock`, in seconds, is for limits.
 
     Raises `ConfigurationError` for an address that people could not use safely.
     """
@@ -42,10 +45,10 @@ def create_app(services: Services, sections: Sequence[Section] = SECTIONS) -> Fa
         site=site_of(settings),
         pages=Pages(StaticFiles()),
         changes=Changes(services.rows),
-        idleness=Idleness(timedelta(minutes=settings.session_idle_minutes)),
-        users=Buckets(settings.user_requests_per_minute),
-        clients=Buckets(settings.user_requests_per_minute * _PEOPLE_AT_AN_ADDRESS),
-        sign_ins=Buckets(_SIGN_INS_PER_MINUTE),
+        idleness=Idleness(timedelta(minutes=settings.session_idle_minutes), clock=clock),
+        users=Buckets(settings.user_requests_per_minute, clock=clock),
+        clients=Buckets(settings.user_requests_per_minute * _PEOPLE_AT_AN_ADDRESS, clock=clock),
+        sign_ins=Buckets(_SIGN_INS_PER_MINUTE, clock=clock),
         tickets=Tickets(services.secret),
         issuer=Issuer(settings) if settings.oidc_issuer else None,
     )

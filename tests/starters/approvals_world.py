@@ -95,7 +95,7 @@ class World:
         return await self.blobs.put(tenant, json.dumps(value).encode(), "application/json")
 
     async def request(self, *, answer: Any = INVOICE, risk: Risk = Risk.MEDIUM, **more: Any) -> ApprovalRequest:
-        fields = {
+        fields: dict[str, Any] = {
             "job": "invoice",
             "tenant": TENANT,
             "step": "extract",
@@ -124,7 +124,8 @@ class World:
 @asynccontextmanager
 async def opened_world(server: WorkflowEnvironment, home: Path) -> AsyncIterator[World]:
     """The stores of an empty home, with people in it."""
-    settings = Settings(_env_file=None, home=home, jobs_path=())
+    nothing: dict[str, Any] = dict.fromkeys(("results", "blobs", "secret"))
+    settings = Settings(_env_file=None, home=home, jobs_path=(), **nothing)  # type: ignore[call-arg]  # pydantic-settings' own keyword
     database = Database.open(settings.results_url)
     secret = installation_secret(settings)
     world = World(

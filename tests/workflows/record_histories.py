@@ -15,14 +15,24 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from engross.contracts import SEGMENT_CHUNKS, Reply, ReplyStatus
-from engross.names import PLAIN_TEXT, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from engross.contracts import (
+    SEGMENT_CHUNKS,
+    ActKind,
+    Approval,
+    Assessment,
+    EventKind,
+    Reply,
+    ReplyStatus,
+    Risk,
+)
+from engross.names import DECIDE, PLAIN_TEXT, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from starters.running import run
 from tests.conftest import BIN
+from tests.workflows.approvals import ScriptedPeople, act, approval_of, decide, state_of, value
 from tests.workflows.batches import BatchActivities, failing, manifest
 from tests.workflows.batches import workers as batch_workers
-from tests.workflows.fakes import ScriptedActivities, reply, step
-from tests.workflows.harness import REQUEST, must_wait, workers
+from tests.workflows.fakes import ScriptedActivities, blob, reply, step
+from tests.workflows.harness import REQUEST, must_wait, until, workers
 from tests.workflows.map_reductions import document, unless
 from tests.workflows.test_fan_out import meeting
 from tests.workflows.test_refine import note
@@ -133,6 +143,48 @@ async def record_batch(client: Client) -> None:
     await write(client, "batch-mixed-rows-1", "batch_group-mixed")
 
 
+async def record_approvals(client: Client) -> None:
+    """A run whose answer is corrected by one of two, after another attempt; the last approval, and a notice of it."""
+    if is_recorded("approval-corrected"):
+        return
+    fakes = ScriptedActivities(replies=[reply(), reply()], approval=Approval())
+    people = ScriptedPeople(assessments=[Assessment(risk=Risk.HIGH, reasons=("large",))], has_channels=True)
+    run_id = "chain-approved"
+    async with workers(client, fakes, people):
+        handle = await client.start_workflow("chain", REQUEST, id=run_id, task_queue=WORKFLOWS_QUEUE)
+        await until(lambda: EventKind.OPENED in people.events)
+        shown = (await state_of(client, run_id)).shown
+        await decide(client, run_id, act(ActKind.FEEDBACK, "ann", shown, note=blob("look-again")))
+        await until(lambda: people.events.count(EventKind.OPENED) == 2)
+        shown = (await state_of(client, run_id)).shown
+        await decide(client, run_id, act(ActKind.CLAIM, "ann"))
+        await decide(client, run_id, act(ActKind.APPROVE, "ann", shown))
+        await approval_of(client, run_id).signal(DECIDE, act(ActKind.APPROVE, "mallory", shown))
+        receipt = await decide(client, run_id, act(ActKind.CORRECT, "bob", shown, value=value()))
+        await decide(client, run_id, act(ActKind.APPROVE, "ann", receipt.shown))
+        await handle.result()
+        await until(lambda: EventKind.CLOSED in [notice.kind for notice in people.notices])
+        await write(client, run_id, "chain-approved")
+        await write(client, f"{run_id}-approval", "approval-corrected")
+        notice = people.notices[0]
+        name = f"{notice.approval_id}-{notice.kind.value}-{notice.state.revision}"
+        await client.get_workflow_handle(name).result()
+        await write(client, name, "notice-sent")
+
+
+async def record_open_approval(client: Client) -> None:
+    """A run, and its approval, that still wait for people."""
+    if is_recorded("approval-waiting"):
+        return
+    people = ScriptedPeople()
+    async with workers(client, ScriptedActivities(approval=Approval()), people):
+        handle = await client.start_workflow("chain", REQUEST, id="chain-waiting", task_queue=WORKFLOWS_QUEUE)
+        await until(lambda: EventKind.OPENED in people.events)
+        await write(client, "chain-waiting", "chain-waiting-for-people")
+        await write(client, "chain-waiting-approval", "approval-waiting")
+        await handle.terminate()
+
+
 async def main() -> None:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(BIN / "temporal"), data_converter=pydantic_data_converter
@@ -146,6 +198,8 @@ async def main() -> None:
         for name, (kind, fakes) in others().items():
             await record(client, name, fakes, kind=kind)
         await record_batch(client)
+        await record_approvals(client)
+        await record_open_approval(client)
         # Of the segments the last, which has two chunks; recorded with the run that it is a part of.
         if not is_recorded("map_segment-two-chunks"):
             await write(client, f"map_reduce-segments-chunks-{SEGMENT_CHUNKS + 1}", "map_segment-two-chunks")

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 from temporalio import activity
 
+from activities.approvals.checking import Checking
+from activities.approvals.notes import Noting
+from activities.approvals.risk import Assessing
 from activities.batches.batch import Batches
 from activities.checks.repair import Repairs
 from activities.chunking import Chunking
 from activities.models.ask import Models
+from activities.notices.sending import Notices
 from activities.prepare import PlainPreparation, Preparation
 from activities.store import Storing
 from workflows import steps
@@ -27,6 +31,10 @@ REGISTERED: tuple[Callable[..., Any], ...] = (
     Models.ask_model,
     Repairs.repair_answer,
     Storing.store_answer,
+    Assessing.assess_risk,
+    Checking.check_act,
+    Noting.note_approval,
+    Notices.send_notice,
 )
 
 

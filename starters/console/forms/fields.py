@@ -96,15 +96,6 @@ class Field:
         told = [self.error_id] if self.errors else []
         return " ".join([*told, self.help_id] if self.help else told)
 
-    @property
-    def is_flat(self) -> bool:
-        """Whether it is a group of nothing but single values."""
-        return self.widget == "group" and all(not child.is_compound for child in self.children) and not self.extra
-
-    @property
-    def is_compound(self) -> bool:
-        return self.widget in ("group", "list", "pairs", "json")
-
 
 def key_name(name: str) -> str:
     """The name of the field that has the name of a row."""

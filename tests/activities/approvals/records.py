@@ -1,5 +1,6 @@
 """Notes and entries for tests, small but complete."""
 
+import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -60,3 +61,21 @@ def entry(number: int, tenant: str = "acme", **fields: Any) -> AuditEntry:
         "event_id": f"attempt-1/{number}",
     }
     return AuditEntry.model_validate(values | fields)
+
+
+def scattered(count: int, seed: int = 7) -> list[ApprovalNote]:
+    print("seed", seed)  # noqa: T201  # to run it again
+    chance = random.Random(seed)  # noqa: S311  # test data
+
+    def one(number: int) -> ApprovalNote:
+        opened = NOW + timedelta(seconds=chance.randrange(5))
+        due = chance.choice([None, *(NOW + timedelta(hours=hours) for hours in range(4))])
+        request = {
+            "priority": chance.randrange(0, 8),
+            "tenant": f"tenant-{number % 7}",
+            "document_name": f"Invoice {number}.pdf",
+            "reasons": [f"rule {place} of the policy says so" for place in range(20)],
+        }
+        return note(f"{number:05}-approval", request=request, state={"opened_at": opened, "due_at": due})
+
+    return [one(number) for number in range(count)]

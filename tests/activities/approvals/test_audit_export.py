@@ -91,6 +91,12 @@ async def test_an_export_may_begin_later_but_has_to_say_so(log: AuditLog, export
     assert found([*export[2:5], edited(export[5], first=3)]) == [(5, Flaw.HEAD_EDITED)]
 
 
+async def test_nothing_counts_behind_the_end(log: AuditLog, export: list[str]) -> None:
+    await log.append([entry(6)])
+    sixth = [line async for line in log.export()][-1]
+    assert found([*export, text_of(sixth)]) == [(5, Flaw.MISPLACED)]
+
+
 async def test_the_log_is_held_against_an_earlier_export(
     log: AuditLog, export: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

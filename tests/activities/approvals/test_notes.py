@@ -100,6 +100,12 @@ async def test_a_note_is_a_row_lines_and_a_case(stores: Stores) -> None:
     )
 
 
+async def test_it_says_whether_notices_can_be_sent(stores: Stores, tmp_path: Path) -> None:
+    async with database_at(tmp_path) as database:
+        telling = Noting(database=database, rows=stores.rows, audit=stores.audit, cases=stores.cases, has_channels=True)
+        assert await telling.note_approval(note()) == Noted(has_channels=True)
+
+
 async def test_repeating_it_changes_nothing(stores: Stores) -> None:
     await stores.noting.note_approval(corrected())
     before = await stores.everything()

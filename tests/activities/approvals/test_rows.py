@@ -2,25 +2,19 @@
 
 import asyncio
 import contextlib
-import random
 import sqlite3
-import statistics
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.dialects import sqlite
 
 from activities.approvals.rows import ApprovalRows, Wanted
-from activities.approvals.rows_queries import Order, page_query
+from activities.approvals.rows_queries import Order
 from engross.contracts import ApprovalNote, Risk, Verdict
 from engross.errors import InvalidRequest
-from tests.activities.approvals.records import NOW, database_at, note
-
-MANY = 10_000
+from tests.activities.approvals.records import NOW, database_at, note, scattered
 
 
 @pytest.fixture
@@ -144,24 +138,6 @@ async def test_pages_have_bounds(rows: ApprovalRows, limit: int) -> None:
         await rows.page(Wanted(), limit=limit)
 
 
-def scattered(count: int, seed: int = 7) -> list[ApprovalNote]:
-    print("seed", seed)  # noqa: T201  # to run it again
-    chance = random.Random(seed)  # noqa: S311  # test data
-
-    def one(number: int) -> ApprovalNote:
-        opened = NOW + timedelta(seconds=chance.randrange(5))
-        due = chance.choice([None, *(NOW + timedelta(hours=hours) for hours in range(4))])
-        request = {
-            "priority": chance.randrange(0, 8),
-            "tenant": f"tenant-{number % 7}",
-            "document_name": f"Invoice {number}.pdf",
-            "reasons": [f"rule {place} of the policy says so" for place in range(20)],
-        }
-        return note(f"{number:05}-approval", request=request, state={"opened_at": opened, "due_at": due})
-
-    return [one(number) for number in range(count)]
-
-
 @pytest.mark.parametrize("order", ["priority", "newest"])
 @pytest.mark.parametrize("limit", [1, 3, 100])
 async def test_pages_join_without_gap_or_repeat(rows: ApprovalRows, order: Order, limit: int) -> None:
@@ -208,70 +184,3 @@ async def test_many_writers_lose_nothing_and_every_change_counts(rows: ApprovalR
         numbers = [number for (number,) in file.execute("SELECT sequence FROM approvals ORDER BY sequence")]
     assert len(set(numbers)) == 10
     assert numbers[-1] == await rows.changes() <= 30
-
-
-# --- ten thousand -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def many(rows: ApprovalRows, tmp_path: Path) -> ApprovalRows:
-    """The inbox with ten thousand that wait, and as many that are closed."""
-    await put(rows, *scattered(200))
-    with contextlib.closing(sqlite3.connect(tmp_path / "results.db")) as file:
-        # Copies of these rows, as ten thousand transactions take their time.
-        names = [row[1] for row in file.execute("PRAGMA table_info(approvals)")]
-        copied = {
-            "approval_id": "approval_id || '-' || n",
-            "run_id": "run_id || '-' || n",
-            "searched": "searched || '-' || n",
-            "verdict": "CASE WHEN n < 50 THEN 'open' ELSE 'approved' END",
-        }
-        values = ", ".join(copied.get(name, f'"{name}"') for name in names)
-        numbers = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 99)"
-        file.execute(f"INSERT INTO approvals {numbers} SELECT {values} FROM approvals, c")  # noqa: S608  # no input
-        file.commit()
-    assert (await rows.page(Wanted(), limit=1)).total == MANY
-    assert (await rows.page(Wanted(verdict=None), limit=1)).total == 2 * MANY
-    return rows
-
-
-async def test_the_first_of_ten_thousand_come_at_once(many: ApprovalRows) -> None:
-    wanted = [
-        Wanted(),
-        Wanted(tenants=frozenset({"tenant-3"}), risk=Risk.MEDIUM, job="invoice"),
-        Wanted(text="voice 17"),
-        Wanted(text="nowhere to be found", asked_any=frozenset({"approvers"})),
-        Wanted(order="newest", older_than=timedelta(days=1), claimed_by=""),
-        Wanted(verdict=None),
-    ]
-    seconds = []
-    for number in range(200):
-        before = time.perf_counter()
-        await many.page(wanted[number % len(wanted)])
-        seconds.append(time.perf_counter() - before)
-    p95 = statistics.quantiles(seconds, n=20)[-1]
-    assert p95 < 0.3, f"p95 {p95:.3f} s, median {statistics.median(seconds):.3f} s"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "index"),
-    [
-        (Wanted(), "approvals_first"),
-        (Wanted(tenants=frozenset({"tenant-3"}), text="voice"), "approvals_first"),
-        (Wanted(order="newest"), "approvals_newest"),
-        (Wanted(verdict=None), "approvals_by_priority"),
-        (Wanted(verdict=None, order="newest"), "approvals_by_age"),
-    ],
-)
-async def test_pages_are_read_in_the_order_of_an_index(
-    many: ApprovalRows, tmp_path: Path, wanted: Wanted, index: str
-) -> None:
-    second = (await many.page(wanted, limit=5)).next
-    for after in (None, second):
-        query = page_query(wanted, after, 50).compile(
-            dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True, "render_postcompile": True}
-        )
-        with contextlib.closing(sqlite3.connect(tmp_path / "results.db")) as file:
-            plan = " ".join(row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {query}"))
-        assert index in plan
-        assert "TEMP B-TREE" not in plan, "nothing is sorted"

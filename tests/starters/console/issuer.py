@@ -1,6 +1,7 @@
 """A small OpenID Connect issuer on a real socket, which does as tests tell it."""
 
 import hashlib
+import hmac
 import json
 import time
 from base64 import b64decode, urlsafe_b64encode
@@ -11,14 +12,17 @@ from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from aiohttp import web
 from joserfc import jwt
-from joserfc.jwk import KeySet, OctKey, RSAKey
+from joserfc.jwk import KeySet, RSAKey
 
 CLIENT, SECRET = "engross console", "its secret:/+"
 
 
-def _none(claims: dict[str, Any]) -> str:
-    parts = (b'{"alg":"none"}', json.dumps(claims).encode(), b"")
-    return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _segments(header: dict[str, Any], claims: dict[str, Any]) -> str:
+    return ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
 
 
 class FakeIssuer:
@@ -40,11 +44,15 @@ class FakeIssuer:
     def sign_with_another_key(self, claims: dict[str, Any]) -> str:
         return jwt.encode({"alg": "RS256", "kid": "one"}, claims, RSAKey.generate_key(2048, {"kid": "one"}))
 
-    def sign_with_the_public_key_as_a_secret(self, claims: dict[str, Any]) -> str:
-        shared = OctKey.import_key(self.key.as_pem(private=False))
-        return jwt.encode({"alg": "HS256", "kid": "one"}, claims, shared, algorithms=["HS256"])
+    def sign_with_an_unknown_key(self, claims: dict[str, Any]) -> str:
+        return jwt.encode({"alg": "RS256", "kid": "unknown"}, claims, self.key)
 
-    sign_not_at_all = staticmethod(_none)
+    def sign_with_the_public_key_as_a_secret(self, claims: dict[str, Any]) -> str:
+        said = _segments({"alg": "HS256", "kid": "one"}, claims)
+        return f"{said}.{_base64(hmac.digest(self.key.as_pem(private=False), said.encode(), hashlib.sha256))}"
+
+    def sign_not_at_all(self, claims: dict[str, Any]) -> str:
+        return _segments({"alg": "none"}, claims) + "."
 
     def authorise(self, address: str) -> str:
         """What a browser does there: signs in, and is sent back to the address that this returns."""
@@ -68,7 +76,7 @@ class FakeIssuer:
         if asked is None:
             return web.json_response({"error": "invalid_grant"}, status=400)
         hashed = hashlib.sha256(str(form["code_verifier"]).encode()).digest()
-        assert urlsafe_b64encode(hashed).rstrip(b"=").decode() == asked["code_challenge"]
+        assert _base64(hashed) == asked["code_challenge"]
         assert form["redirect_uri"] == asked["redirect_uri"]
         now = int(time.time())
         claims = {"iss": self.address, "aud": CLIENT, "iat": now, "exp": now + 300, "nonce": asked["nonce"]}

@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -30,7 +30,6 @@ from starters.approvals import Approvals
 from starters.client import Client
 from starters.console.app import create_app
 from starters.console.identity import Caller, SignedIn, must_see
-from starters.console.idleness import Idleness
 from starters.console.sections import Section
 from starters.console.services import Services
 from starters.console.serving import Server, server_of
@@ -41,7 +40,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Clock:
-    """The time of the stores and of idleness: it goes on when it is told to."""
+    """The time of the stores and of all limits: it goes on when it is told to."""
 
     def __init__(self) -> None:
         self.at = datetime(2030, 1, 1, tzinfo=UTC)
@@ -218,9 +217,7 @@ async def running(folder: Path, **settings: Any) -> AsyncIterator[Running]:
         port = listener.getsockname()[1]
         chosen = Settings(_env_file=None, home=folder, console_port=port, **settings)  # type: ignore[call-arg]
         services, rows = await _services(chosen, database, clock)
-        app = create_app(services, sections(done))
-        idleness = Idleness(timedelta(minutes=chosen.session_idle_minutes), clock=clock.seconds)
-        app.state.console = replace(app.state.console, idleness=idleness)
+        app = create_app(services, sections(done), clock=clock.seconds)
         server = server_of(app, chosen)
         serving = asyncio.create_task(server.serve([listener]))
         while not server.started:
