@@ -25,11 +25,10 @@ from engross.contracts import (
     Refusal,
     Verdict,
 )
-from engross.names import is_name, is_user
+from engross.names import is_user
 from workflows.failures import named
+from workflows.refusals import MOST_TIME, check_act
 
-CLAIM_HOLDS: Final = timedelta(minutes=30)
-_MOST_TIME: Final = timedelta(days=180)
 _REFUSALS_KEPT: Final = 20
 _EVENTS: Final = {
     ActKind.APPROVE: EventKind.APPROVED,
@@ -112,43 +111,7 @@ class Decisions:
             raise named("InvalidRequest", f"this was meant for {act.approval_id}")
         if self.repeated(act):
             return
-        if not self.is_open:
-            raise named("LateDecision", self.told_end())
-        if self.state.due_at and now >= self.state.due_at:
-            raise named("LateDecision", "the time to decide is over")
-        if act.by == self.request.submitter:
-            raise named("SelfDecision", f"{act.by} submitted this document; somebody else must decide")
-        if act.kind.decides:
-            self._check_content(act)
-        else:
-            self._check_other(act, now)
-
-    def _check_content(self, act: Act) -> None:
-        if act.shown != self.state.shown:
-            raise named("StaleDecision", "what is shown has changed since; look at it again and decide on that")
-        if act.kind is ActKind.APPROVE:
-            if self.state.answer is None:
-                raise named("NotAcceptable", "there is no valid answer to approve; correct it, or reject it")
-            if act.by in [consent.by for consent in self.state.given]:
-                raise named("DuplicateDecision", f"{act.by} has approved this already; somebody else must")
-        elif act.kind is ActKind.CORRECT:
-            if act.value is None:
-                raise named("NotAcceptable", 'a correction needs the corrected answer ("value")')
-        elif not (act.note or act.reason.strip()):
-            raise named("NotAcceptable", f"{act.kind.value} needs a reason")
-        elif act.kind is ActKind.FEEDBACK and not self.request.can_ask_again:
-            raise named("NotAcceptable", "no other attempt can be made here; correct the answer, or reject it")
-
-    def _check_other(self, act: Act, now: datetime) -> None:
-        state = self.state
-        if act.kind is ActKind.CLAIM and state.claimed_by not in ("", act.by) and _holds(state.claimed_at, now):
-            raise named("NotAcceptable", f"{state.claimed_by} is at it")
-        if act.kind is ActKind.RELEASE and state.claimed_by != act.by:
-            raise named("NotAcceptable", f"{act.by} has not claimed this")
-        if act.kind is ActKind.DELEGATE and not (is_user(act.to) or is_name(act.to)):
-            raise named("NotAcceptable", 'delegating needs the person or group that is to decide ("to")')
-        if act.kind is ActKind.EXTEND and not 0 < act.hours <= _MOST_TIME / timedelta(hours=1):
-            raise named("NotAcceptable", 'extending needs "hours", more than 0 and at most 4320')
+        check_act(act, self.request, self.state, now)
 
     def count(self, act: Act, checked: ActChecked, now: datetime) -> Receipt:
         """Counts an act whose rights are checked, once more against what has happened in the meantime."""
@@ -193,7 +156,7 @@ class Decisions:
                 self._change(asked=(*others, act.to), claimed_by="")
             case ActKind.EXTEND:
                 due = (self.state.due_at or now) + timedelta(hours=act.hours)
-                self._change(due_at=min(due, (self.state.opened_at or now) + _MOST_TIME))
+                self._change(due_at=min(due, (self.state.opened_at or now) + MOST_TIME))
 
     def _consent(self, act: Act, checked: ActChecked, now: datetime) -> None:
         risk, given = self.request.risk, self.state.given
@@ -280,14 +243,6 @@ class Decisions:
         shown = act.shown if act and act.kind.decides else self.state.shown
         self.news.append(ApprovalEvent(number=self.state.revision, kind=kind, at=now, shown=shown, **who, **more))
 
-    def told_end(self) -> str:
-        """What became of it, for those who come late."""
-        state = self.state
-        people = () if state.verdict is Verdict.EXPIRED else state.decided_by
-        who = f" by {' and '.join(people)}" if people else ""
-        at = f" at {state.decided_at:%Y-%m-%d %H:%M:%S} UTC" if state.decided_at else ""
-        return f"this is {state.verdict.value} already{who}{at}"
-
     def _end(self, verdict: Verdict, now: datetime, by: tuple[str, ...], **more: Any) -> None:
         self._change(verdict=verdict, decided_by=by, decided_at=now, **more)
 
@@ -311,10 +266,6 @@ class Decisions:
 def key_of(act: Act) -> str:
     """The idempotency key; of an act typed by hand without one, what makes it this act."""
     return act.key or f"{act.kind.value}:{act.by}:{act.shown}:{act.to}:{act.hours:g}"
-
-
-def _holds(claimed_at: datetime | None, now: datetime) -> bool:
-    return claimed_at is not None and now - claimed_at < CLAIM_HOLDS
 
 
 def _sha(answer: BlobRef | None) -> str:

@@ -61,7 +61,9 @@ class Checking:
             checked = await self._corrected(request) if act.kind is ActKind.CORRECT else ActChecked()
         except DecisionRefused as refused:
             return ActChecked(is_signed=signed, refusal=ErrorInfo(type=refused.type, message=str(refused)))
-        return checked.model_copy(update={"is_signed": signed, "is_senior": person.is_senior(request.tenant)})
+        note = await self._note(act, request.tenant)
+        senior = person.is_senior(request.tenant)
+        return checked.model_copy(update={"is_signed": signed, "is_senior": senior, "note": note})
 
     async def _allowed(self, request: ActCheck) -> Person:
         act, tenant = request.act, request.tenant
@@ -82,6 +84,12 @@ class Checking:
         people = [*await self._people.people(tenant), *([named] if named else [])]
         if not any(each.may_approve(tenant) and each.is_asked(tenant, (act.to,)) for each in people):
             raise NotAcceptable("nobody of that name may approve for this tenant; name a person or group who may")
+
+    async def _note(self, act: Act, tenant: str) -> BlobRef | None:
+        """What was said; a reason that was typed straight into Temporal becomes a blob like any other."""
+        if act.note is not None or not act.reason.strip():
+            return act.note
+        return await self._blobs.put(tenant, act.reason.encode(), "text/plain")
 
     async def _owned(self, ref: BlobRef, tenant: str) -> BlobRef:
         """The blob behind a reference that a client made. Raises `NotAcceptable` unless it is there, of this tenant."""

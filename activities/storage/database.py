@@ -91,7 +91,9 @@ class Database:
     def _make_folder(self) -> None:
         database = self._engine.url.database
         if self._engine.dialect.name == "sqlite" and database:
-            Path(database).parent.mkdir(parents=True, exist_ok=True)
+            file = Path(database)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)  # answers, and the hashes of passwords
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -82,7 +82,7 @@ async def events(request: Request, stream: Annotated[Stream, Depends(_place)]) -
         if time.monotonic() - checked >= _SESSION_SECONDS:
             checked = time.monotonic()
             if await live_session(console, token, is_used=False) is None:
-                yield ServerSentEvent(event="ended", raw_data="")
+                yield ServerSentEvent(event="ended", raw_data="over")
                 return
         if has_news and not console.changes.is_closed:
             yield ServerSentEvent(event="changed", raw_data=str(console.changes.number))

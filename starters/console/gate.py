@@ -37,7 +37,6 @@ class Gate:
         request, headers = Request(scope), Headers(scope=scope)
         console = console_of(request)
         if not console.site.is_ours(headers.get("host", "")):
-            # Without the page around it, whose links would lead to that host.
             await problem(request, 421, "ask this server by the name in ENGROSS_CONSOLE_URL")(scope, receive, send)
         elif (seconds := _wait(console, request)) > 0:
             retry = {"Retry-After": str(math.ceil(seconds))}

@@ -15,8 +15,12 @@ from workers.wiring import WORKFLOWS
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 
+# Where a workflow names its children by its own id, and that isn't the name of the file.
+IDS = {"approval-corrected": "chain-approved-approval", "chain-waiting-for-people": "chain-waiting"}
+
+
 def load(file: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json(file.stem, json.loads(file.read_text(encoding="utf-8")))
+    return WorkflowHistory.from_json(IDS.get(file.stem, file.stem), json.loads(file.read_text(encoding="utf-8")))
 
 
 def type_of(defined: type) -> str:
@@ -56,5 +60,6 @@ async def test_an_incompatible_change_is_caught() -> None:
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
 def test_a_run_is_small(file: Path) -> None:
     events = load(file).events
-    most = 20_000 if file.stem.startswith("chain-") else 30_000
+    # Of eight acts by three people, each kept in the inbox with all that it shows.
+    most = 20_000 if file.stem.startswith("chain-") else 45_000 if file.stem.startswith("approval-") else 30_000
     assert sum(len(event.SerializeToString()) for event in events) < most

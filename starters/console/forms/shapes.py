@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -65,7 +65,7 @@ class Shapes:
         if len(branches) == 1:
             raw = {**branches[0], **{key: raw[key] for key in ("title", "description") if key in raw}}
             inner = self.of(raw) if {"anyOf", "oneOf", "$ref", "allOf"} & raw.keys() else _plain(raw)
-            return _with_null(inner) if nullable else inner
+            return replace(inner, nullable=True) if nullable else inner
         kind = _union_kind([self.of(branch) for branch in branches])
         return Shape(kind, nullable=nullable, title=raw.get("title", ""), description=raw.get("description", ""))
 
@@ -148,13 +148,9 @@ def _union_kind(branches: list[Shape]) -> Kind:
     return Kind.JSON
 
 
-def _with_null(shape: Shape) -> Shape:
-    return Shape(**{**vars(shape), "nullable": True})
-
-
 def label_of(name: str, title: str) -> str:
     """What a field is called: the title that its author wrote, or its name in words."""
     words = re.sub(r"[_\s]+", " ", name).strip()
-    if title and title.replace("_", " ").casefold() != words.casefold():
+    if title and title != words.title():  # which is what pydantic makes of a name
         return title
     return words[:1].upper() + words[1:] or title or "Value"

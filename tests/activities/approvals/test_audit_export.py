@@ -71,7 +71,9 @@ def test_each_way_to_edit_a_file_is_named(export: list[str], secret: bytes | Non
     assert found([*export, fifth], secret) == [(5, Flaw.MISPLACED)]
 
 
-@pytest.mark.parametrize("line", ["{", "[]", "1", '{"tenant": 1}', '{"a": {}}', '{"a": 1, "a": 2}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "line", ["{", "[]", "1", '{"tenant": 1}', '{"a": {}}', '{"tenant": "acme", "tenant": "acme"}', "[" * 100_000]
+)
 def test_what_is_no_line_is_named_by_its_place(export: list[str], line: str) -> None:
     assert found([*export[:2], line, *export[2:]]) == [(3, Flaw.UNREADABLE)]
 

@@ -195,6 +195,14 @@ async def test_a_note_must_be_a_blob_of_the_tenant() -> None:
     assert refusal(await room.check(act(ActKind.CORRECT))) == "NotAcceptable"
 
 
+async def test_a_reason_typed_by_hand_is_kept_as_a_note() -> None:
+    room = Room()
+    checked = await room.check(act(ActKind.REJECT, reason="the total is wrong"))
+    assert checked.note is not None
+    assert await room.blobs.get(checked.note) == b"the total is wrong"
+    assert (await room.check(act(ActKind.APPROVE))).note is None
+
+
 async def test_a_corrected_value_is_kept_in_its_canonical_form_with_what_it_changes() -> None:
     room = Room()
     before = b'{"number":"1","amount":"5","notes":{}}'

@@ -94,7 +94,8 @@ def annotations() -> st.SearchStrategy[Any]:
 
 def made(fields: dict[str, tuple[Any, bool]]) -> type[BaseModel]:
     """A model with these fields; those that are not required have null for their default."""
-    return create_model("Made", **{name: (kind, ... if needed else None) for name, (kind, needed) in fields.items()})
+    definitions: dict[str, Any] = {name: (kind, ... if needed else None) for name, (kind, needed) in fields.items()}
+    return create_model("Made", **definitions)
 
 
 def values_of(kind: Any) -> st.SearchStrategy[Any]:
@@ -134,8 +135,9 @@ def ordered(value: Any) -> str:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[type[BaseModel], Any]:
     kinds = draw(st.lists(annotations(), min_size=1, max_size=3))
-    model = create_model("Answer", **{f"field_{number}": (kind, ...) for number, kind in enumerate(kinds)})
-    value = {}
+    definitions: dict[str, Any] = {f"field_{number}": (kind, ...) for number, kind in enumerate(kinds)}
+    model = create_model("Answer", **definitions)
+    value: dict[str, Any] = {}
     for number, kind in enumerate(kinds):
         if draw(st.integers(0, 9)):
             found = draw(values_of(kind))
