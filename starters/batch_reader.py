@@ -1,7 +1,7 @@
 """What there is to know about batches: of those that go on from themselves, of the others from what is stored."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -127,11 +127,16 @@ class BatchReader(RunReader):
             fields = {name: getattr(row, name) for name in BatchRowReport.model_fields if name != "document"}
             yield BatchRowReport.model_validate({**fields, "document": row.name})
 
-    async def batches(self, limit: int) -> list[BatchLine]:
-        """Batches, newest first: those that Temporal knows, and those that only rows are left of."""
-        stored = {batch.batch_id: batch for batch in await self._results.batches.newest(limit)}
+    async def batches(self, limit: int, tenants: Collection[str] | None = None) -> list[BatchLine]:
+        """Batches, newest first: those that Temporal knows, and those that only rows are left of.
+
+        Of some tenants, or of all for None. Raises `InvalidRequest` for what is no name of a tenant.
+        """
+        if tenants is not None and not tenants:
+            return []
+        stored = {batch.batch_id: batch for batch in await self._results.batches.newest(limit, tenants)}
         lines: dict[str, BatchLine] = {}
-        query = f"WorkflowType = '{BATCH}' AND ExecutionStatus != 'ContinuedAsNew'"
+        query = f"WorkflowType = '{BATCH}' AND ExecutionStatus != 'ContinuedAsNew'{ends.of_tenants(tenants)}"
         with translated(self.endpoints.temporal):
             async for run in self._temporal.list_workflows(query, limit=limit, rpc_timeout=RPC_TIMEOUT):
                 if run.id not in lines:

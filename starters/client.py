@@ -24,6 +24,7 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.approvals.rows import ApprovalRows
 from activities.documents.inline import is_plain
 from activities.storage import BlobStore, ResultStore
 from activities.storage.database import Database
@@ -80,6 +81,8 @@ class Client(RunReader):
         client = cls(settings=settings, endpoints=endpoints, connection=connection, blobs=blobs, results=results)
         try:
             await results.start()
+            client.approvals = ApprovalRows(database)
+            await client.approvals.start()
             client.submitter = await submitter_of(settings, database)
         except BaseException:
             await client.close()

@@ -1,6 +1,6 @@
 """What Temporal itself knows about a run: where it stands, and how it ended when no row says so."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -99,6 +99,20 @@ def running_query(job: str | None, tenant: str | None, outcome: Outcome | None =
             raise InvalidRequest(f"{value!r} is no name of a job or tenant")
         query += f" AND {key.name} = '{value}'"
     return query
+
+
+def of_tenants(tenants: Collection[str] | None) -> str:
+    """What a list filter of Temporal ends with for what belongs to one of `tenants`; nothing for None.
+
+    Raises `InvalidRequest` for what is no name.
+    """
+    if tenants is None:
+        return ""
+    for tenant in tenants:
+        if not is_name(tenant):
+            raise InvalidRequest(f"{tenant!r} is no name of a tenant")
+    names = ", ".join(f"'{tenant}'" for tenant in sorted(tenants))
+    return f" AND {TENANT.name} IN ({names})"
 
 
 def ended(run: WorkflowExecution, report: RunReport) -> RunStatus:

@@ -7,8 +7,9 @@ from typing import Any
 
 from temporalio import client as temporal
 
+from activities.approvals.rows import ApprovalRows
 from activities.storage import BlobStore, ResultStore, StoredRun
-from engross.contracts import BudgetState, Outcome, RunResult
+from engross.contracts import BudgetState, Outcome, RunResult, Verdict
 from engross.endpoints import Endpoints
 from engross.errors import RunNotFound
 from engross.names import WORKFLOWS_QUEUE
@@ -17,7 +18,7 @@ from starters import ends
 from starters.asking import no_answer, run_budget
 from starters.connection import RPC_TIMEOUT, WAIT_TIMEOUT, has_pollers, translated
 from starters.parked import ParkedWatch
-from starters.reports import RunReport, RunStatus, StillRunning, of_result, of_row, status_of_row
+from starters.reports import Decided, RunReport, RunStatus, StillRunning, of_result, of_row, status_of_row
 from workers.waking import WAITING
 
 
@@ -39,6 +40,7 @@ class RunReader:
         self._blobs = blobs
         self._results = results
         self._parked = ParkedWatch(connection, endpoints.temporal)
+        self.approvals: ApprovalRows | None = None  # with them, reports say what people decided
 
     async def wait(self, run_id: str, *, parked: bool = True) -> RunReport:
         """How the run ended, once it has, in whatever way. Raises `RunNotFound`.
@@ -59,6 +61,21 @@ class RunReader:
             await asyncio.gather(*reports, return_exceptions=True)  # whatever else they say is no news any more
 
     async def _ended(self, run_id: str) -> RunReport:
+        report = await self._end(run_id)
+        row = await self.approvals.of_run(run_id) if self.approvals else None
+        if row is None or row.state.verdict is Verdict.OPEN:
+            return report
+        state = row.state
+        decided = Decided(
+            approval_id=row.approval_id,
+            risk=row.request.risk,
+            verdict=state.verdict,
+            by=() if state.verdict is Verdict.EXPIRED else state.decided_by,
+            at=state.decided_at,
+        )
+        return report.model_copy(update={"approval": decided})
+
+    async def _end(self, run_id: str) -> RunReport:
         handle = self._temporal.get_workflow_handle(run_id)
         try:
             with translated(self.endpoints.temporal):

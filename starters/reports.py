@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainSerializer
 
 from activities.storage import StoredRun
-from engross.contracts import Contract, ErrorInfo, LedgerEntry, Outcome, RunResult
+from engross.contracts import Contract, ErrorInfo, LedgerEntry, Outcome, Risk, RunResult, Verdict
 from engross.errors import EngrossError
 from engross.names import NEEDS_APPROVAL
 
@@ -37,6 +37,16 @@ class Submitted(Contract):
     joined: bool
 
 
+class Decided(Contract):
+    """What people decided on an answer, and when (UTC)."""
+
+    approval_id: str
+    risk: Risk
+    verdict: Verdict
+    by: tuple[str, ...]
+    at: datetime | None
+
+
 class RunReport(Contract):
     """How one document ended. `run_id` is None when it was refused before a run was started.
 
@@ -44,7 +54,7 @@ class RunReport(Contract):
     the outcome `parked`, or `needs_approval` and the error NeedsApproval, it has not ended: it waits for what `error`
     tells to do, then goes on by itself, and its accounts are not known yet. `missing` is what a `partial` answer lacks,
     `flags` what a reader should know of it, and `ledger` how each part of the run ended, without the fields that say
-    nothing.
+    nothing. `approval` is what people decided.
     """
 
     run_id: str | None
@@ -63,6 +73,7 @@ class RunReport(Contract):
     missing: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     ledger: tuple[Part, ...] = ()
+    approval: Decided | None = None
 
     @property
     def is_waiting(self) -> bool:

@@ -68,13 +68,13 @@ def diff(before: Any, after: Any) -> tuple[str, ...]:
     Both must be parsed in the same way, as a float is not the Decimal of the same digits. Keys of dictionaries are
     values: what leaves for histories and logs comes from `changed_fields`.
     """
-    return _dotted(_differences(before, after))
+    return _dotted(differences(before, after))
 
 
 def changed_fields(output: type[BaseModel], before: Any, after: Any) -> tuple[str, ...]:
     """As `diff`, by names that the schema has only: a path ends before a key that a model or a person made up."""
     known = property_names(output)
-    return _dotted(_cut(path, known) for path in _differences(before, after))
+    return _dotted(_cut(path, known) for path in differences(before, after))
 
 
 def _dotted(paths: Iterator[_Path]) -> tuple[str, ...]:
@@ -86,16 +86,17 @@ def _cut(path: _Path, known: frozenset[str]) -> _Path:
     return path[:made_up]
 
 
-def _differences(before: Any, after: Any, at: _Path = ()) -> Iterator[_Path]:
+def differences(before: Any, after: Any, at: _Path = ()) -> Iterator[_Path]:
+    """The paths of `diff`, each as its keys and positions."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys((*before, *after)):
             if key in before and key in after:
-                yield from _differences(before[key], after[key], (*at, key))
+                yield from differences(before[key], after[key], (*at, key))
             else:
                 yield (*at, key)
     elif isinstance(before, list) and isinstance(after, list):
         for number, (old, new) in enumerate(zip(before, after, strict=False)):
-            yield from _differences(old, new, (*at, number))
+            yield from differences(old, new, (*at, number))
         for number in range(min(len(before), len(after)), max(len(before), len(after))):
             yield (*at, number)
     elif not _is_same(before, after):

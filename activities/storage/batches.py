@@ -1,6 +1,6 @@
 """What became of the rows of batches: one row each, and of a document that went on by itself what came of it since."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -130,10 +130,12 @@ class BatchRows:
         found = await self._batches(_counting().where(BATCH_ROWS.c.batch_id == batch_id))
         return found[0] if found else None
 
-    async def newest(self, limit: int) -> list[StoredBatch]:
-        """The batches that rows were stored of last, newest first."""
+    async def newest(self, limit: int, tenants: Collection[str] | None = None) -> list[StoredBatch]:
+        """The batches that rows were stored of last, newest first; of some tenants, or of all for None."""
         last = func.max(BATCH_ROWS.c.stored_at)
         newest = select(BATCH_ROWS.c.batch_id).group_by(BATCH_ROWS.c.batch_id).order_by(last.desc()).limit(limit)
+        if tenants is not None:
+            newest = newest.where(BATCH_ROWS.c.tenant.in_(sorted(tenants)))
         found = await self._batches(_counting().where(BATCH_ROWS.c.batch_id.in_(newest)))
         return sorted(found, key=lambda batch: batch.last_at, reverse=True)
 

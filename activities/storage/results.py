@@ -1,8 +1,8 @@
 """How runs ended, one row a run, what they spent, and what became of batches, in SQLite or PostgreSQL."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import ColumnElement, RowMapping, Select, select, tuple_
 
@@ -14,6 +14,9 @@ from activities.storage.details import DETAILS, details_of, of_same_run
 from activities.storage.rows import INDEXES, RUNS, StoredRun, run_of, stamp
 from activities.storage.writes import Rows, Writes
 from engross.contracts import LedgerEntry, Outcome, StoreGroupRequest, StoreRequest
+
+Place: TypeAlias = tuple[str, str, str]
+"""Where a row is among all: when its run started, as stored, its id and its tenant."""
 
 _PAGE: Final = 500
 _NEWEST_FIRST: Final = (RUNS.c.started_at.desc(), RUNS.c.run_id.desc(), RUNS.c.tenant.desc())
@@ -100,7 +103,27 @@ class ResultStore:
             if len(found) < size:
                 return
             left = None if left is None else left - size
-            page = query.where(_after(found[-1]))
+            page = query.where(_after(place_of(found[-1])))
+
+    async def page(
+        self,
+        *,
+        tenants: Collection[str] | None = None,
+        job: str | None = None,
+        outcome: Outcome | None = None,
+        after: Place | None = None,
+        limit: int,
+    ) -> list[StoredRun]:
+        """The first `limit` rows, newest run first, or those behind `after`; of some tenants, or of all for None."""
+        query = _WHOLE.order_by(*_NEWEST_FIRST).limit(limit)
+        for column, value in {"job": job, "outcome": outcome}.items():
+            if value is not None:
+                query = query.where(RUNS.c[column] == str(value))
+        if tenants is not None:
+            query = query.where(RUNS.c.tenant.in_(sorted(tenants)))
+        if after is not None:
+            query = query.where(_after(after))
+        return await self._fetch(query)
 
     async def costs(
         self,
@@ -142,6 +165,10 @@ def _run_of(row: RowMapping) -> StoredRun:
     return run_of({**row, **details_of(row)})
 
 
-def _after(last: StoredRun) -> ColumnElement[bool]:
-    place = tuple_(RUNS.c.started_at, RUNS.c.run_id, RUNS.c.tenant)
-    return place < tuple_(stamp(last.started_at), last.run_id, last.tenant)
+def place_of(run: StoredRun) -> Place:
+    """Where the row of `run` is."""
+    return stamp(run.started_at), run.run_id, run.tenant
+
+
+def _after(place: Place) -> ColumnElement[bool]:
+    return tuple_(RUNS.c.started_at, RUNS.c.run_id, RUNS.c.tenant) < tuple_(*place)

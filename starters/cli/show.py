@@ -133,6 +133,8 @@ def show_report(report: RunReport, link: str | None = None) -> None:
         why = f"{report.error.type}: {report.error.message}" if report.error else ""
         state = report.outcome.value
         data(clean(f"{state}  {report.document}  {report.run_id}  {why}; after that it goes on by itself"))
+        if report.outcome is Outcome.NEEDS_APPROVAL:
+            data(clean(f"  engross approvals show {report.run_id}"))
         return
     accounts = [
         report.outcome.value,
@@ -146,6 +148,9 @@ def show_report(report: RunReport, link: str | None = None) -> None:
     data(clean("  ".join(accounts)))
     if report.error:
         data(clean(f"  {report.error.type}: {report.error.message}"))
+    if report.approval:
+        who = f" by {' and '.join(report.approval.by)}" if report.approval.by else ""
+        data(clean(f"  {report.approval.verdict.value}{who} ({report.approval.risk.value} risk)"))
     show_gaps(report)
     answer = report.answer if isinstance(report.answer, dict) else {"answer": report.answer}
     if report.answer is not None:

@@ -53,8 +53,9 @@ class SafeHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(self._always)
-                # The static files' own route says how long they may be kept, when they are found.
-                if not scope["path"].startswith(STATIC) or message["status"] != 200:
+                # Only what is found may be kept: static files, and what its route says the same browser may ask again.
+                is_private = headers.get("Cache-Control", "").startswith("private")
+                if message["status"] != 200 or not (is_private or scope["path"].startswith(STATIC)):
                     headers["Cache-Control"] = "no-store"
             await send(message)
 

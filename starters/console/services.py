@@ -9,6 +9,7 @@ import temporalio.client
 from activities.access import AccessStore
 from activities.approvals.audit import AuditLog
 from activities.approvals.rows import ApprovalRows
+from activities.documents.pool import ParserPool
 from activities.storage import BlobStore, ResultStore
 from activities.storage.database import Database
 from engross.catalog import Catalog, load_catalog
@@ -17,6 +18,8 @@ from engross.settings import Settings
 from starters.approvals import Approvals
 from starters.client import Client
 from starters.connection import connect
+from starters.console.api.once import Requests
+from starters.console.documents.documents import Documents
 from workers.redis_access import installation_secret
 
 
@@ -34,6 +37,8 @@ class Services:
     catalog: Catalog
     blobs: BlobStore
     results: ResultStore
+    requests: Requests
+    documents: Documents
     temporal: temporalio.client.Client
     secret: bytes = field(repr=False)
 
@@ -46,19 +51,25 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     endpoints = resolve(settings)
     database = Database.open(settings.results_url)
+    parsers = ParserPool(
+        size=settings.parsers, seconds=settings.parser_seconds, memory_mb=settings.parser_memory_mb
+    )
+    parsers.begin()  # they are warm before anybody looks at a document
     try:
-        yield await _opened(settings, endpoints, database)
+        yield await _opened(settings, endpoints, database, parsers)
     finally:
+        await parsers.close()
         await database.close()
 
 
-async def _opened(settings: Settings, endpoints: Endpoints, database: Database) -> Services:
+async def _opened(settings: Settings, endpoints: Endpoints, database: Database, parsers: ParserPool) -> Services:
     connection = await connect(settings, endpoints)
     secret = installation_secret(settings)
     blobs, results = BlobStore.open(settings.blobs_url), ResultStore(database)
     catalog = load_catalog(settings.jobs_path)
     access, rows, audit = AccessStore(database), ApprovalRows(database), AuditLog(database, secret)
-    for store in (results, access, rows, audit):
+    requests = Requests(database)
+    for store in (results, access, rows, audit, requests):
         await store.start()
     approvals = Approvals(
         temporal=connection,
@@ -81,6 +92,8 @@ async def _opened(settings: Settings, endpoints: Endpoints, database: Database) 
         catalog=catalog,
         blobs=blobs,
         results=results,
+        requests=requests,
+        documents=Documents(blobs=blobs, parsers=parsers),
         temporal=connection,
         secret=secret,
     )

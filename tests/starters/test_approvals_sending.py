@@ -13,11 +13,19 @@ import pytest_asyncio
 from temporalio import activity, workflow
 from temporalio.client import WorkflowExecutionStatus
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.approvals.rows import ApprovalRow
 from engross.contracts import Act, ActKind, ApprovalRequest, ApprovalState, Receipt, Verdict
-from engross.errors import EngrossError, LateDecision, NotAuthorised, ServiceUnavailable, StaleDecision
+from engross.errors import (
+    ConfigurationError,
+    EngrossError,
+    LateDecision,
+    NotAuthorised,
+    ServiceUnavailable,
+    StaleDecision,
+)
 from engross.names import APPROVAL, APPROVAL_QUERY, DECIDE
 from starters import approvals_sending, approvals_view
 from starters.approvals import Approvals
@@ -233,6 +241,32 @@ async def test_more_than_temporal_takes_at_once_all_get_their_turn(world: World)
     # Each is a process of its own: together they have forty under way.
     receipts = await asyncio.gather(*(claim(world, row, "slow", key=f"k-{n}") for n in range(40)))
     assert [receipt.key for receipt in receipts] == [f"k-{n}" for n in range(40)]
+
+
+class Flaky(approvals_sending.Sending):
+    """The server says these, one after the other, then answers."""
+
+    said: list[RPCStatusCode]
+
+    async def _ask(self, act: Act) -> Receipt:
+        if self.said:
+            raise RPCError("not now", self.said.pop(0), b"")
+        return await super()._ask(act)
+
+
+@pytest.mark.parametrize("status", ["RESOURCE_EXHAUSTED", "UNAVAILABLE", "ABORTED", "DEADLINE_EXCEEDED"])
+async def test_not_now_is_no_answer_and_no_means_no(world: World, status: str) -> None:
+    row = await started(world)
+    sending = Flaky(world.server.client, world.address, Rows(row))
+    signed = world.approvals(rows=Rows(row)).signed(await world.person("ann"), row.approval_id, ActKind.CLAIM, **FROM)
+    act, passing = await signed, RPCStatusCode[status]
+    sending.said = [passing, passing]
+    assert (await sending.send(act)).key == act.key
+    assert sending.said == []
+    sending.said = [RPCStatusCode.PERMISSION_DENIED, passing]
+    with pytest.raises(ConfigurationError, match="refuses access"):
+        await sending.send(act)
+    assert sending.said == [passing]
 
 
 async def test_who_stops_waiting_is_let_go(world: World) -> None:

@@ -45,7 +45,7 @@ def _checked(model: type[BaseModel], value: Any) -> dict[str, list[str]]:
 
 
 def _message(kind: str, message: str, given: Any, context: dict[str, Any]) -> str:
-    if kind == "missing" or given is None :
+    if kind == "missing" or given is None or given == "":
         return "Give a value."
     if kind == "string_too_short":
         return f"Use at least {context['min_length']} characters."

@@ -219,6 +219,7 @@ async def test_what_breaks_the_schema_is_named_at_its_field_and_not_sent(world: 
     late = await engross("correct", row.approval_id, "--set", "date_due=2020-01-01", "--yes", "--latest")
     assert late.exit_code == 1
     assert "must not be before date" in late.stderr
+    assert "engross: InvalidAnswer: 1 of its fields can't be so: see above" in late.stderr
     same = await engross("correct", row.approval_id, "--set", "amount=119.00", "--yes", "--latest")
     assert "engross: NotAcceptable: nothing is changed" in same.stderr
     for arguments in (

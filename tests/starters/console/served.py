@@ -28,7 +28,9 @@ from engross.people import EVERY_TENANT, Role
 from engross.settings import Settings
 from starters.approvals import Approvals
 from starters.client import Client
+from starters.console.api.once import Requests
 from starters.console.app import create_app
+from starters.console.documents.documents import Documents
 from starters.console.identity import Caller, SignedIn, must_see
 from starters.console.sections import Section
 from starters.console.services import Services
@@ -255,6 +257,8 @@ async def _services(settings: Settings, database: Database, clock: Clock) -> tup
         catalog=Catalog(),
         blobs=BlobStore.open(settings.blobs_url),
         results=results,
+        requests=Requests(database),
+        documents=cast("Documents", None),
         temporal=cast("Any", HealthyTemporal()),
         secret=secret,
     )

@@ -49,10 +49,12 @@ def test_labels_are_words_and_items_are_counted() -> None:
 def test_errors_stand_at_their_fields_and_in_the_summary() -> None:
     value = VALUE | {"lines": [{"text": "a"}], "bogus": 1}
     errors = check(Bill, value) | {"": ["Totals differ."], "nowhere.at.all": ["Lost."], "bogus": ["Not allowed."]}
+    errors["vat_number.constrained-str"] = ["Wrong."]  # as pydantic says which branch of a union it tried
     form = build_form(Bill, value, before=VALUE, errors=errors)
     assert [(complaint.label, complaint.message, complaint.target) for complaint in form.complaints] == [
         ("", "Totals differ.", ""),
         ("nowhere.at.all", "Lost.", ""),
+        ("VAT number", "Wrong.", "f.vat_number"),
         ("Lines › Line 1 › Total", "Give a value.", "f.lines.0.total"),
         ("Taxes › Tax 1", "Use at least 2 characters.", "f.taxes.0"),
         ("Other values", "Not allowed.", "f:more"),
@@ -87,10 +89,12 @@ def test_hostile_text_stays_text() -> None:
         text: str = Field(title=bad, description=f"{bad}. More {bad}.")
         names: dict[str, str]
         kind: Literal["<b>", '"><script>']
+        way: Literal["a", "b"]
 
-    value = {"text": bad, "names": {bad: bad}, "kind": bad, bad: {bad: bad}}
+    value = {"text": bad, "names": {bad: bad}, "kind": bad, "way": "a", bad: {bad: bad}}
     errors = {"text": [bad], bad: [bad], "names": [bad]}
-    tags = _Ids(html_of(build_form(Hostile, value, before={"text": bad + "x"}, errors=errors))).tags
+    before = {"text": f"{bad}x", "way": bad, "names": {bad: "x"}, "kind": "<b>"}
+    tags = _Ids(html_of(build_form(Hostile, value, before=before, errors=errors))).tags
     assert not {"script", "img", "b"} & tags
 
 

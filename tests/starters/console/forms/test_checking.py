@@ -50,6 +50,9 @@ def test_messages_say_what_to_do() -> None:
 def test_what_could_not_be_read_is_told_once() -> None:
     found = check(Bill, {"name": "", "lines": [{"total": "1,5"}]}, {"lines.0.total": ["Give a number."]})
     assert found == {"name": ["Give a value."], "lines.0.total": ["Give a number."]}
+    assert check(Bill, {"name": "a", "lines": 1}, {"lines.0:key": ["Give a name."]}) == {
+        "lines.0:key": ["Give a name."]
+    }
 
 
 def test_validator_that_crashes_says_nothing_of_the_value() -> None:
