@@ -61,7 +61,7 @@ class RunReader:
             await asyncio.gather(*reports, return_exceptions=True)  # whatever else they say is no news any more
 
     async def _ended(self, run_id: str) -> RunReport:
-        report = await self._end(run_id)
+        report = await self._how_it_ended(run_id)
         row = await self.approvals.of_run(run_id) if self.approvals else None
         if row is None or row.state.verdict is Verdict.OPEN:
             return report
@@ -75,7 +75,7 @@ class RunReader:
         )
         return report.model_copy(update={"approval": decided})
 
-    async def _end(self, run_id: str) -> RunReport:
+    async def _how_it_ended(self, run_id: str) -> RunReport:
         handle = self._temporal.get_workflow_handle(run_id)
         try:
             with translated(self.endpoints.temporal):
