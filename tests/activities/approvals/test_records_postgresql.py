@@ -141,4 +141,4 @@ async def test_lists_and_filters_are_those_of_sqlite(database: Database) -> None
     assert (await rows.page(Wanted(tenants=frozenset(), job="\0"))).total == 0
     assert await rows.get("\0") is None
     cursor = base64.urlsafe_b64encode(json.dumps(["priority", 1, "\0", ""]).encode()).decode()
-    assert len((await rows.page(Wanted(), after=cursor)).rows) == 9
+    assert (await rows.page(Wanted(), after=cursor)).total == 9

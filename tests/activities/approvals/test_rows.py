@@ -192,11 +192,12 @@ async def test_many_writers_lose_nothing_and_every_change_counts(rows: ApprovalR
     async with contextlib.AsyncExitStack() as stack:
         others = [ApprovalRows(await stack.enter_async_context(database_at(tmp_path))) for _ in range(4)]
         await asyncio.gather(*(each.start() for each in others))
-        notes = [note(f"{number}-approval", state={"revision": place}) for number in range(10) for place in (1, 2, 3)]
-        await asyncio.gather(*(put(each, *notes) for each in others))
-    assert {row.state.revision for row in (await rows.page(Wanted())).rows} == {3}
+        shared = [note(f"{number}-approval", state={"revision": place}) for number in range(5) for place in (1, 2, 3)]
+        own = [[note(f"{place}-{number}-approval") for number in range(10)] for place in range(4)]
+        await asyncio.gather(*(put(each, *own[place], *shared) for place, each in enumerate(others)))
+    assert {row.state.revision for row in (await rows.page(Wanted(text="-approval"), limit=100)).rows} == {1, 3}
     with contextlib.closing(sqlite3.connect(tmp_path / "results.db")) as file:
         numbers = [number for (number,) in file.execute("SELECT sequence FROM approvals ORDER BY sequence")]
-    assert len(set(numbers)) == 10
-    # Each of them writes revisions in order, so that each revision is news once.
-    assert numbers[-1] == await rows.changes() == 30
+    assert len(set(numbers)) == 45
+    # Each of them writes revisions in order, so that each revision of the shared ones is news once.
+    assert numbers[-1] == await rows.changes() == 40 + 15

@@ -1,0 +1,70 @@
+"""What somebody sends from the approval page, kept so that nothing is lost when it does not count."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.datastructures import FormData
+
+from activities.approvals.corrections import check_json
+from engross.contracts import ActKind
+from engross.errors import EngrossError, InvalidRequest
+from engross.job import LoadedJob
+from starters.console.forms import Parsed, check, dumps, loads, parse_form
+
+
+@dataclass(frozen=True)
+class Typed:
+    """`shown` is the hash of what it was about. `parsed` is the answer in the form, None where none was sent."""
+
+    kind: ActKind
+    shown: str = ""
+    key: str = ""
+    reason: str = ""
+    to: str = ""
+    hours: str = ""
+    parsed: Parsed | None = None
+    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why an act did not count."""
+
+    error: EngrossError
+    status: int
+
+
+def typed_of(kind: ActKind, form: FormData) -> Typed:
+    """What was typed beside the answer."""
+    said = {name: value for name in ("shown", "key", "reason", "to", "hours") if isinstance(value := form.get(name), str)}
+    return Typed(kind=kind, **said)
+
+
+def hours_of(text: str) -> float:
+    """Hours as people write them. Raises `InvalidRequest` for what is no number."""
+    try:
+        hours = float(text.strip().replace(",", "."))
+    except ValueError:
+        hours = math.nan
+    if not math.isfinite(hours):
+        raise InvalidRequest("hours are a number, such as 24")
+    return hours
+
+
+def parsed_of(output: type[BaseModel], form: FormData) -> Parsed:
+    """The answer in the form."""
+    return parse_form(output, ((name, value) for name, value in form.multi_items() if isinstance(value, str)))
+
+
+def checked(job: LoadedJob, step: str, output: type[BaseModel], parsed: Parsed) -> tuple[Any, dict[str, list[str]]]:
+    """The answer as it would be stored, with messages by dotted path; with messages it is None."""
+    errors = check(output, parsed.value, parsed.errors)
+    if errors:
+        return None, errors
+    value, problems = check_json(job, step, dumps(parsed.value))
+    for problem in problems:
+        errors.setdefault(problem.field, []).append(problem.message)
+    return (None if value is None else loads(value)), errors
