@@ -17,7 +17,7 @@ class Told:
 
     def within(self, path: str) -> tuple[str, ...]:
         """The messages for this path and for everything below it."""
-        inner = [known for known in self._left if not path or known == path ]
+        inner = [known for known in self._left if not path or known == path or known.startswith(f"{path}.")]
         return tuple(message for known in inner for message in self._left.pop(known))
 
     def complaints(self, root: Field) -> tuple[Complaint, ...]:
