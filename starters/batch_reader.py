@@ -121,9 +121,11 @@ class BatchReader(RunReader):
         ref = await self._blobs.find(request.tenant, request.manifest.uri.removeprefix("blob:"))
         return read_manifest(await self._blobs.get(ref)) if ref else []
 
-    async def batch_rows(self, batch_id: str, *, outcome: str | None = None) -> AsyncIterator[BatchRowReport]:
-        """The rows that have ended or are parked, in order, as their documents stand by now. None is no error."""
-        async for row in self._results.batches.rows(batch_id, outcome=outcome):
+    async def batch_rows(
+        self, batch_id: str, *, outcome: str | None = None, after: int = 0
+    ) -> AsyncIterator[BatchRowReport]:
+        """The rows behind `after` that have ended or are parked, in order, as their documents stand by now."""
+        async for row in self._results.batches.rows(batch_id, outcome=outcome, after=after):
             fields = {name: getattr(row, name) for name in BatchRowReport.model_fields if name != "document"}
             yield BatchRowReport.model_validate({**fields, "document": row.name})
 

@@ -108,15 +108,15 @@ class BatchRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def rows(self, batch_id: str, *, outcome: str | None = None) -> AsyncIterator[StoredBatchRow]:
-        """The rows of a batch in order, or those that ended so, page by page."""
+    async def rows(self, batch_id: str, *, outcome: str | None = None, after: int = 0) -> AsyncIterator[StoredBatchRow]:
+        """The rows of a batch behind row `after`, in order, or those that ended so, page by page."""
         kept = [BATCH_ROWS.c[name] for name in ("batch_id", "row", "tenant", "job", "run_id", "name", "uri")]
         shown = [value.label(name) for name, value in _SHOWN.items()]
         query = select(*kept, *shown).select_from(_GONE_ON).where(BATCH_ROWS.c.batch_id == batch_id)
         query = query.order_by(BATCH_ROWS.c.row).limit(_PAGE)
         if outcome is not None:
             query = query.where(_SHOWN["outcome"] == outcome)
-        last = 0
+        last = after
         while True:
             found = await self._database.fetch(query.where(BATCH_ROWS.c.row > last))
             for row in found:

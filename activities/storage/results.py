@@ -12,7 +12,6 @@ from activities.storage.costs import SPENT, CostLine, CostsBy, costs_query, in_o
 from activities.storage.database import Database
 from activities.storage.details import DETAILS, details_of, of_same_run
 from activities.storage.rows import INDEXES, RUNS, StoredRun, run_of, stamp
-from activities.storage.run_lines import RunLines
 from activities.storage.writes import Rows, Writes
 from engross.contracts import LedgerEntry, Outcome, StoreGroupRequest, StoreRequest
 
@@ -37,7 +36,6 @@ class ResultStore:
         self._database = database
         self._writes = Writes(database.insert)
         self.batches = BatchRows(database)
-        self.lines = RunLines(database)
 
     @classmethod
     def open(cls, url: str) -> "ResultStore":

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from engross.contracts import ActKind, Risk, Verdict
-from engross.errors import DecisionRefused, NotSignedIn
+from engross.errors import DecisionRefused, InvalidAnswer, NotSignedIn
 from engross.settings import load_settings
 from starters.cli.ending import exit_code
 from starters.cli.options import Json
@@ -22,7 +22,7 @@ class Decisions(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except (DecisionRefused, NotSignedIn) as error:
+        except (DecisionRefused, InvalidAnswer, NotSignedIn) as error:
             note(f"engross: {error.type}: {error}")
             raise typer.Exit(exit_code(error)) from None
 

@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 
 from starters.console import basics, login, login_oidc, problems
 from starters.console.addresses import site_of
+from starters.console.api.description import describe
 from starters.console.browsing import API
 from starters.console.events import Changes
 from starters.console.gate import AccessLog, Gate
@@ -40,7 +41,31 @@ def create_app(
     Raises `ConfigurationError` for an address that people could not use safely.
     """
     settings = services.settings
-    console = Console(
+    console = _console(services, clock)
+    app = FastAPI(
+        title="Engross",
+        version=metadata.version("engross"),
+        openapi_url=OPENAPI,
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        lifespan=_watching,
+    )
+    app.state.console = console
+    _add_routes(app, sections)
+    describe(app)
+    problems.install(app)
+    # The last is the outermost: every answer has the headers, those of the gate and of the last resort as well.
+    bodies = {path: most(settings) for section in sections for path, most in section.bodies.items()}
+    app.add_middleware(Gate, bodies=bodies)
+    app.add_middleware(problems.LastResort)
+    app.add_middleware(AccessLog)
+    app.add_middleware(SafeHeaders, is_https=console.site.is_https)
+    return app
+
+
+def _console(services: Services, clock: Callable[[], float]) -> Console:
+    settings = services.settings
+    return Console(
         services=services,
         site=site_of(settings),
         pages=Pages(StaticFiles()),
@@ -52,24 +77,6 @@ def create_app(
         tickets=Tickets(services.secret),
         issuer=Issuer(settings) if settings.oidc_issuer else None,
     )
-    app = FastAPI(
-        title="Engross",
-        version=metadata.version("engross"),
-        openapi_url=OPENAPI,
-        docs_url=None,  # its page loads scripts from elsewhere
-        redoc_url=None,
-        lifespan=_watching,
-    )
-    app.state.console = console
-    _add_routes(app, sections)
-    problems.install(app)
-    # The last is the outermost: every answer has the headers, those of the gate and of the last resort as well.
-    bodies = {path: most(settings) for section in sections for path, most in section.bodies.items()}
-    app.add_middleware(Gate, bodies=bodies)
-    app.add_middleware(problems.LastResort)
-    app.add_middleware(AccessLog)
-    app.add_middleware(SafeHeaders, is_https=console.site.is_https)
-    return app
 
 
 def _add_routes(app: FastAPI, sections: Sequence[Section]) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from fastapi import APIRouter
 
 from engross.settings import Settings
+from starters.console.pages import approval, inbox
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,7 @@ class Section:
     bodies: Mapping[str, Callable[[Settings], int]] = field(default_factory=dict)
 
 
-SECTIONS: Final[tuple[Section, ...]] = ()
+SECTIONS: Final[tuple[Section, ...]] = (
+    Section(inbox.router),
+    Section(approval.router),
+)

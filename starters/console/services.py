@@ -16,7 +16,7 @@ from engross.catalog import Catalog, load_catalog
 from engross.endpoints import Endpoints, resolve
 from engross.settings import Settings
 from starters.approvals import Approvals
-from starters.client import Client
+from starters.batches import BatchClient
 from starters.connection import connect
 from starters.console.api.once import Requests
 from starters.console.documents.documents import Documents
@@ -33,7 +33,7 @@ class Services:
     rows: ApprovalRows
     audit: AuditLog
     approvals: Approvals
-    client: Client
+    client: BatchClient
     catalog: Catalog
     blobs: BlobStore
     results: ResultStore
@@ -51,9 +51,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """
     endpoints = resolve(settings)
     database = Database.open(settings.results_url)
-    parsers = ParserPool(
-        size=settings.parsers, seconds=settings.parser_seconds, memory_mb=settings.parser_memory_mb
-    )
+    parsers = ParserPool(size=settings.parsers, seconds=settings.parser_seconds, memory_mb=settings.parser_memory_mb)
     parsers.begin()  # they are warm before anybody looks at a document
     try:
         yield await _opened(settings, endpoints, database, parsers)
@@ -63,10 +61,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 
 async def _opened(settings: Settings, endpoints: Endpoints, database: Database, parsers: ParserPool) -> Services:
-    connection = await connect(settings, endpoints)
-    secret = installation_secret(settings)
+    connection, catalog = await connect(settings, endpoints), load_catalog(settings.jobs_path)
     blobs, results = BlobStore.open(settings.blobs_url), ResultStore(database)
-    catalog = load_catalog(settings.jobs_path)
+    secret = installation_secret(settings)
     access, rows, audit = AccessStore(database), ApprovalRows(database), AuditLog(database, secret)
     requests = Requests(database)
     for store in (results, access, rows, audit, requests):
@@ -80,7 +77,8 @@ async def _opened(settings: Settings, endpoints: Endpoints, database: Database, 
         secret=secret,
         history=audit,
     )
-    client = Client(settings=settings, endpoints=endpoints, connection=connection, blobs=blobs, results=results)
+    client = BatchClient(settings=settings, endpoints=endpoints, connection=connection, blobs=blobs, results=results)
+    client.approvals = rows
     return Services(
         settings=settings,
         endpoints=endpoints,

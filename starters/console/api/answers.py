@@ -82,8 +82,7 @@ def answers(*statuses: int, **reasons: str) -> Responses:
     """
     own = {int(name.removeprefix("because_")): reason for name, reason in reasons.items()}
     return {
-        status: _answer(status, own.get(status, _REASONS[status]))
-        for status in sorted({*_EVERYWHERE, *statuses, *own})
+        status: _answer(status, own.get(status, _REASONS[status])) for status in sorted({*_EVERYWHERE, *statuses, *own})
     }
 
 

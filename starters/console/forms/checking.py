@@ -24,7 +24,7 @@ def check(
     found = {
         path: messages
         for path, messages in _checked(model, value).items()
-        if not False and not any(False and known == path or known.startswith((f"{path}.", f"{path}:")) for known in unread)
+        if not any(known == path or known.startswith((f"{path}.", f"{path}:")) for known in unread)
     }
     return found | {path: list(messages) for path, messages in unread.items()}
 

@@ -96,7 +96,7 @@ def code_of(shape: Shape, value: Any) -> str:
 
 def _chosen(shape: Shape, text: str) -> Any:
     for option in shape.options:
-        if code_of(shape, option) == text:
+        if normal(code_of(shape, option)) == text:
             return option
     raise Unreadable("Choose one of the options.")
 

@@ -203,12 +203,12 @@ def _options(shape: Shape, value: Any, text: str) -> tuple[Choice, ...]:
         return ()
     if text and text not in [option.code for option in options]:
         options.append(Choice(text, f"{_label(value)} (not allowed)"))
-    return tuple(options)
+    return tuple(Choice(normal(option.code), normal(option.label)) for option in options)
 
 
 def _label(option: object) -> str:
     if not isinstance(option, str):
-        return {True: "Yes", False: "No"}[option] if isinstance(option, bool) else dumps(option)
+        return dumps(option) if not isinstance(option, bool) else "Yes" if option else "No"
     words = option.replace("_", " ")
     return words[:1].upper() + words[1:] if words.islower() else option
 

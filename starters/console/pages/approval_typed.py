@@ -1,5 +1,6 @@
 """What somebody sends from the approval page, kept so that nothing is lost when it does not count."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from activities.approvals.corrections import check_json
 from engross.contracts import ActKind
 from engross.errors import EngrossError, InvalidRequest
 from engross.job import LoadedJob
-from starters.console.forms import Parsed, check, dumps, loads, parse_form
+from starters.console.forms import Parsed, check, dumps, parse_form
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Typed:
     to: str = ""
     hours: str = ""
     parsed: Parsed | None = None
+    value: Any = None
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -67,4 +69,4 @@ def checked(job: LoadedJob, step: str, output: type[BaseModel], parsed: Parsed) 
     value, problems = check_json(job, step, dumps(parsed.value))
     for problem in problems:
         errors.setdefault(problem.field, []).append(problem.message)
-    return (None if value is None else loads(value)), errors
+    return (None if value is None else json.loads(value)), errors

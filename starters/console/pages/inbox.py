@@ -1,7 +1,7 @@
 """The inbox: what waits for people, what is urgent first; claiming it, and approving many at once."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -112,16 +112,16 @@ async def _shown(
     }
     if is_htmx(request):
         return render(request, "inbox_list.html", status=status, is_part=True, is_quiet=is_background(request), **values)
-    jobs, tenants = set(services.catalog.jobs), person.tenants
+    jobs, tenants = services.catalog.jobs, person.tenants
     return render(
         request,
         "inbox.html",
         status=status,
         is_part=False,
         is_quiet=False,
-        jobs=sorted(jobs | ({choice.job} if choice.job else set())),
-        tenants=None if tenants is None else sorted(tenants | ({choice.tenant} if choice.tenant else set())),
-        risks=[risk.value for risk in Risk],
+        jobs=_options(jobs, choice.job),
+        tenants=None if tenants is None else _options(tenants, choice.tenant),
+        risks=[(risk.value, risk.value.capitalize()) for risk in Risk if risk is not Risk.LOW],
         states=[(verdict.value, _STATES[verdict]) for verdict in Verdict] + [(EVERYTHING, "Everything")],
         ages=AGES,
         whose=WHOSE,
@@ -138,6 +138,11 @@ _STATES: Final = {
     Verdict.EXPIRED: "Expired",
     Verdict.WITHDRAWN: "Withdrawn",
 }
+
+
+def _options(known: Iterable[str], chosen: str) -> list[tuple[str, str]]:
+    """What is sent and what is read, with what is chosen, which may be gone."""
+    return [(name, one_line(name)) for name in sorted({*known, chosen} - {""})]
 
 
 def _choice_in(address: str) -> Choice:

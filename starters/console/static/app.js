@@ -132,7 +132,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || !("once" in form.dataset)) return;
-    if ("busy" in form.dataset) {
+    if (false) {
       event.preventDefault();
       event.stopImmediatePropagation();
       return;

@@ -121,6 +121,24 @@ async def test_notes_race_and_repeat(database: Database, url: str) -> None:
         await other.close()
 
 
+async def test_every_change_counts(database: Database, url: str) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stores = []
+        for _ in range(4):
+            each = Database.open(url)
+            stack.push_async_callback(each.close)
+            stores.append(ApprovalRows(each))
+        await stores[0].start()
+        made = [[note(f"{place}-{number}-approval") for number in range(20)] for place in range(4)]
+
+        async def write(place: int) -> None:
+            for each in made[place]:
+                await stores[place].put(each)
+
+        await asyncio.gather(*map(write, range(4)))
+        assert await stores[0].changes() == 80
+
+
 async def test_lists_and_filters_are_those_of_sqlite(database: Database) -> None:
     rows = ApprovalRows(database)
     await rows.start()

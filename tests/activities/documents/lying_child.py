@@ -8,7 +8,8 @@ from activities.documents.serving import claim_stdout, serve
 LIES = {
     b"": b"",
     b"text": b"<script>",
-    b"NaN": b'{"width": 1, "height": 1, "rectangles": [[{"left": NaN, "top": 0, "width": 9, "height": 1}]]}',
+    b"outside": b'{"width": 1, "height": 1, "rectangles": [[{"left": 0, "top": 0, "width": 9, "height": 1}]]}',
+    b"endless": b'{"width": Infinity, "height": 1, "rectangles": [[]]}',
     b"count": b'{"width": 1, "height": 1, "rectangles": []}',
 }
 

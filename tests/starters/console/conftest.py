@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.starters.console.served import Browser, Running, running
+from tests.starters.console.served import Running, running
+from tests.starters.console.visitor import Browser
 
 
 @pytest.fixture

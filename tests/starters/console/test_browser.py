@@ -9,7 +9,8 @@ from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
 from starters.console.identity import COOKIE
-from tests.starters.console.served import PASSWORD, Running
+from tests.starters.console.served import Running
+from tests.starters.console.visitor import PASSWORD
 
 CHROMIUM = Path("/usr/bin/chromium")
 

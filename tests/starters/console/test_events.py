@@ -13,7 +13,8 @@ import pytest
 from engross.errors import ServiceUnavailable
 from starters.console import basics
 from starters.console.events import MOST_STREAMS, Changes
-from tests.starters.console.served import Browser, Running, until
+from tests.starters.console.served import Running, until
+from tests.starters.console.visitor import Browser
 
 
 @asynccontextmanager

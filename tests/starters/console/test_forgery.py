@@ -5,7 +5,8 @@ from fastapi.routing import iter_route_contexts
 
 from starters.console.identity import COOKIE, caller, signed_in
 from starters.console.login import FORM_COOKIE
-from tests.starters.console.served import PASSWORD, Browser, Running
+from tests.starters.console.served import Running
+from tests.starters.console.visitor import PASSWORD, Browser
 
 ELSEWHERE = [
     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},

@@ -7,7 +7,8 @@ import pytest
 from starters.console.browsing import BACKGROUND
 from starters.console.identity import COOKIE
 from starters.console.login import FORM_COOKIE
-from tests.starters.console.served import PASSWORD, Browser, Running
+from tests.starters.console.served import Running
+from tests.starters.console.visitor import PASSWORD, Browser
 
 
 async def test_a_person_signs_in_and_sees_what_is_theirs(console: Running) -> None:

@@ -17,6 +17,7 @@ def test_long_page_is_parted_after_lines_then_words_then_anywhere() -> None:
         assert "".join(shown) == text.text.partition("\f\n")[2], "nothing is lost"
         assert all(part.endswith(piece) for part in shown[:-1])
         assert max(map(len, shown)) <= MOST_CHARACTERS
+        assert min(map(len, shown[:-1])) >= MOST_CHARACTERS // 2, "no more parts than needed"
         assert [(part.page, part.part, part.parts) for part in parts] == [
             (2, number, len(parts)) for number in range(1, len(parts) + 1)
         ]

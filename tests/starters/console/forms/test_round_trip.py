@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal
 
+import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
@@ -155,6 +156,18 @@ def test_whatever_is_not_touched_comes_back_exactly(case: tuple[type[BaseModel],
     parsed = parse_form(model, shown(model, value))
     assert ordered(parsed.value) == ordered(value)
     assert parsed.errors == {}
+
+
+@pytest.mark.parametrize("kind", SCALARS, ids=str)
+def test_whatever_stands_in_a_field_comes_back(kind: Any) -> None:
+    or_null = Any if kind is Any else kind | None
+    definitions: dict[str, Any] = {"plain": (list[kind], ...)}
+    definitions |= {"nullable": (list[or_null], ...)}  # type: ignore[valid-type]  # made while the test runs
+    model = create_model("Answer", **definitions)
+    odd = [*WEIRD, None, True, False, 0, 1, -7, 10**40, Decimal("1.50"), Decimal("1E-9"), {}, {"a": 1}, [], [None]]
+    value = {"plain": odd, "nullable": odd}
+    parsed = parse_form(model, shown(model, value))
+    assert dumps(parsed.value) == dumps(value)
 
 
 @settings(max_examples=100, deadline=None, print_blob=True)
