@@ -3,8 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
@@ -22,7 +21,7 @@ _BACKLOG: Final = 512
 
 
 class Server(uvicorn.Server):
-    """uvicorn that ends open streams when it stops, and leaves the exit code to its caller."""
+    """uvicorn that ends open streams when it stops."""
 
     def __init__(self, config: uvicorn.Config, changes: Changes) -> None:
         super().__init__(config)
@@ -36,11 +35,6 @@ class Server(uvicorn.Server):
     def stop(self) -> None:
         """Asks it to stop. Safe to repeat."""
         self.should_exit = True
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves signals alone: uvicorn's own sends them again at the end, which would kill this process."""
-        yield
 
 
 def server_of(app: FastAPI, settings: Settings) -> Server:
@@ -68,6 +62,7 @@ async def serve(settings: Settings, listening: Callable[[str, bool], None]) -> N
         async with open_services(settings) as services:
             server = server_of(create_app(services), settings)
             loop = asyncio.get_running_loop()
+            # uvicorn listens as well while it serves, and then sends a signal again, which would kill this process.
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, server.stop)
             listening(site.origin, await services.access.is_empty())

@@ -28,6 +28,7 @@ ROWS: Final = {
     32: ("401, 402, 403", "circuit opens, runs park, one alarm, few calls"),
     33: ("usage missing; another model's name", "budget fails closed"),
     34: ("{{ x }} and {% x in a document", "stays literal"),
+    46: ("document swapped after approval", "hash mismatch, approval again"),
     50: ("Redis dies", "0 lost; unsafe configuration refused at start"),
     51: ("Redis evicts or is full", "refused unless noeviction; retried"),
     52: ("Redis frozen in mid-write", "nothing applied twice"),
@@ -35,4 +36,13 @@ ROWS: Final = {
     54: ("cancelled asynchronous read", "no other tenant's reply"),
     55: ("forged or foreign cache entry", "rejected; never pickle"),
     56: ("same request, two tenants", "no shared hit"),
+    57: (
+        "500 clicks on one decision; approve against reject; at the deadline",
+        "one effect; every click a true answer",
+    ),
+    58: ("stale approval", "refused"),
+    59: ("self-approval by console, command, raw update", "refused in the workflow"),
+    60: ("approval during continue-as-new", "not lost"),
+    61: ("forged decision straight to the Temporal port", "unsigned decisions do not count"),
+    62: ("CSRF, GET that changes state, framing, session fixation, another tenant's id", "403"),
 }

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,8 +122,10 @@ class World:
 
 
 @asynccontextmanager
-async def opened_world(server: WorkflowEnvironment, home: Path) -> AsyncIterator[World]:
-    """The stores of an empty home, with people in it."""
+async def opened_world(
+    server: WorkflowEnvironment, home: Path, workflows: Sequence[type] = ()
+) -> AsyncIterator[World]:
+    """The stores of an empty home, with people in it; and workers, for `workflows` as well."""
     nothing: dict[str, Any] = dict.fromkeys(("results", "blobs", "secret"))
     settings = Settings(_env_file=None, home=home, jobs_path=(), **nothing)  # type: ignore[call-arg]  # pydantic-settings' own keyword
     database = Database.open(settings.results_url)
@@ -154,7 +156,7 @@ async def opened_world(server: WorkflowEnvironment, home: Path) -> AsyncIterator
                 worker = Worker(
                     server.client,
                     task_queue=queue,
-                    workflows=[ApprovalWorkflow, Tell],
+                    workflows=[ApprovalWorkflow, Tell, *workflows],
                     activities=[noting.note_approval, checking.check_act, tell_nobody],
                     workflow_runner=UnsandboxedWorkflowRunner(),
                 )

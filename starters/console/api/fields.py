@@ -6,12 +6,11 @@ from fastapi import Header, Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 MOST_ROWS: Final = 200
-MOST_CURSOR: Final = 4000
-MOST_KEY: Final = 64
 
 # `\z` would be what is meant, but descriptions of APIs know only `$`; pydantic reads it as the very end.
 _ID: Final = r"^[A-Za-z0-9_.:@~+-]{1,300}$"
 _NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+_CURSOR: Final = r"^[A-Za-z0-9_.-]{1,4000}$"
 _KEY: Final = r"^[!-~]{1,64}$"
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
@@ -45,6 +44,4 @@ class Query(BaseModel):
 class Paged(Query):
     """The parameters of a list that has pages."""
 
-    after: str | None = Field(
-        None, min_length=1, max_length=MOST_CURSOR, description="`next` of the page before; leave out for the first"
-    )
+    after: str | None = Field(None, pattern=_CURSOR, description="`next` of the page before; leave out for the first")

@@ -30,6 +30,7 @@ from starters.console.state import services_of
 _LONGEST_ID: Final = 300
 _PICTURE_SECONDS: Final = 600
 _DIGITS: Final = 7
+_MOST_RECEIVERS: Final = 200
 
 router = APIRouter(prefix="/approvals/{approval_id}", include_in_schema=False)
 
@@ -62,9 +63,7 @@ async def picture(request: Request, approval_id: Id, number: int, identity: Sign
 
 
 @router.get("/stand")
-async def stand(
-    request: Request, approval_id: Id, identity: SignedIn, shown: str = "", revision: int = 0
-) -> Response:
+async def stand(request: Request, approval_id: Id, identity: SignedIn, shown: str = "", revision: int = 0) -> Response:
     """Where it stands by now, for a page that hears that something changed."""
     services = services_of(request)
     row = await _row(services, identity, approval_id)
@@ -120,9 +119,7 @@ def _with_answer(view: ApprovalView, typed: Typed, form: FormData) -> Typed:
     return replace(typed, parsed=parsed, value=value, errors=errors)
 
 
-async def _again(
-    request: Request, identity: Identity, approval_id: str, typed: Typed, error: EngrossError
-) -> Response:
+async def _again(request: Request, identity: Identity, approval_id: str, typed: Typed, error: EngrossError) -> Response:
     view = await services_of(request).approvals.show(identity.person, approval_id)
     return await _shown(request, identity, view, typed=typed, trouble=Trouble(error, status_of(error)))
 
@@ -137,7 +134,6 @@ async def _shown(
     trouble: Trouble | None = None,
 ) -> Response:
     services = services_of(request)
-    web_ui = services.endpoints.web_ui
     page = await approval_page(
         services.blobs,
         view,
@@ -145,9 +141,12 @@ async def _shown(
         told=told,
         typed=typed,
         trouble=trouble,
-        web_ui=f"{web_ui}/namespaces/{services.temporal.namespace}/workflows/{quote(view.approval_id, safe='')}" if web_ui else "",
+        web_ui=f"{web_ui}/namespaces/{services.temporal.namespace}/workflows/{quote(view.approval_id, safe='')}"
+        if web_ui
+        else "",
     )
     shown, problem = await _document(request, view)
+    receivers = await _receivers(services, view.request.tenant) if page.rights.manages else []
     return render(
         request,
         "approval.html",
@@ -157,7 +156,23 @@ async def _shown(
         document_problem=problem,
         asked_for=request.query_params.get("do", ""),
         most_note=MOST_NOTE,
+        receivers=receivers,
     )
+
+
+def _web_ui(services: Services, approval_id: str) -> str:
+    """Its workflow in Temporal's Web UI; "" where nobody knows one."""
+    web_ui = services.endpoints.web_ui
+    return (
+        f"{web_ui}/namespaces/{services.temporal.namespace}/workflows/{quote(approval_id, safe='')}" if web_ui else ""
+    )
+
+
+async def _receivers(services: Services, tenant: str) -> list[str]:
+    """Who may be asked instead: people and groups, as far as they are known by name."""
+    people = [person for person in await services.access.people(tenant) if person.may_approve(tenant)]
+    groups = {group for person in people for group in person.groups.get(tenant, frozenset())}
+    return sorted({person.name for person in people} | groups)[:_MOST_RECEIVERS]
 
 
 async def _document(request: Request, view: ApprovalView) -> tuple[DocumentView | None, str]:

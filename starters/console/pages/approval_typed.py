@@ -41,7 +41,9 @@ class Trouble:
 
 def typed_of(kind: ActKind, form: FormData) -> Typed:
     """What was typed beside the answer."""
-    said = {name: value for name in ("shown", "key", "reason", "to", "hours") if isinstance(value := form.get(name), str)}
+    said = {
+        name: value for name in ("shown", "key", "reason", "to", "hours") if isinstance(value := form.get(name), str)
+    }
     return Typed(kind=kind, **said)
 
 

@@ -180,12 +180,11 @@ def _entered(typed: Typed | None, answer: Any) -> tuple[Change, ...]:
 async def _rounds(blobs: BlobStore, request: ApprovalRequest) -> tuple[RoundView, ...]:
     past = request.rounds[-_MOST_ROUNDS:]
     answers = [each.answer for each in past] + [request.answer or request.draft]
-    read = await asyncio.gather(
-        *(read_answer(blobs, ref, request.tenant) for ref in answers), return_exceptions=True
-    )
+    read = await asyncio.gather(*(read_answer(blobs, ref, request.tenant) for ref in answers), return_exceptions=True)
     said = await asyncio.gather(*(_said(blobs, each, request.tenant) for each in past))
     return tuple(
-        _round(each, words, before, after) for each, words, before, after in zip(past, said, read, read[1:], strict=False)
+        _round(each, words, before, after)
+        for each, words, before, after in zip(past, said, read, read[1:], strict=False)
     )
 
 

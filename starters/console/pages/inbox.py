@@ -96,9 +96,7 @@ async def _shown(
     told: Sequence[Told] = (),
 ) -> Response:
     services, person = services_of(request), identity.person
-    page = await services.approvals.page(
-        person, choice.wanted(person), after=choice.after or None, limit=PAGE_ROWS
-    )
+    page = await services.approvals.page(person, choice.wanted(person), after=choice.after or None, limit=PAGE_ROWS)
     rows = [row_view(row, person) for row in page.rows]
     values = {
         "choice": choice,
@@ -111,7 +109,9 @@ async def _shown(
         "has_bulk": any(row.chosen for row in rows),
     }
     if is_htmx(request):
-        return render(request, "inbox_list.html", status=status, is_part=True, is_quiet=is_background(request), **values)
+        return render(
+            request, "inbox_list.html", status=status, is_part=True, is_quiet=is_background(request), **values
+        )
     jobs, tenants = services.catalog.jobs, person.tenants
     return render(
         request,

@@ -15,7 +15,9 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def visible(text: str) -> str:
     """`text` with characters that are not seen, but turn or hide what stands beside them, as their numbers."""
-    return "".join(char if char in _KEPT or unicodedata.category(char) not in _HIDDEN else _number(char) for char in text)
+    return "".join(
+        char if char in _KEPT or unicodedata.category(char) not in _HIDDEN else _number(char) for char in text
+    )
 
 
 def one_line(text: str, most: int = 200) -> str:

@@ -10,8 +10,6 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import urlencode
 
-from temporalio.client import WorkflowExecution
-
 from activities.storage import StoredRun
 from activities.storage.results import Place, place_of
 from engross.contracts import ErrorInfo, Outcome
@@ -213,8 +211,3 @@ def _token(text: str) -> bytes:
 
 def _no_page() -> InvalidRequest:
     return InvalidRequest("that is no page of this list; begin with the first one")
-
-
-def is_live(run: WorkflowExecution) -> bool:
-    """Whether it has not ended."""
-    return run.close_time is None

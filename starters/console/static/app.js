@@ -132,7 +132,7 @@
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (!(form instanceof HTMLFormElement) || !("once" in form.dataset)) return;
-    if (false) {
+    if ("busy" in form.dataset) {
       event.preventDefault();
       event.stopImmediatePropagation();
       return;
