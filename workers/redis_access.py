@@ -50,6 +50,8 @@ async def open_redis(settings: Settings, url: str) -> AsyncIterator[redis.Redis]
 
 def open_completions(settings: Settings, client: redis.Redis) -> Completions:
     """The completion store in that Redis."""
+    if settings.redis_url is not None and settings.secret is None:
+        _log.warning("ENGROSS_SECRET is not set: workers on other machines can't use this one's kept replies")
     return Completions(client, secret=installation_secret(settings), lease_seconds=LEASE_SECONDS)
 
 
@@ -65,8 +67,6 @@ def installation_secret(settings: Settings) -> bytes:
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
-    if settings.redis_url is not None:
-        _log.warning("ENGROSS_SECRET is not set: workers on other machines can't use this one's kept replies")
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = settings.home / "secret"
     if not file.exists():

@@ -257,6 +257,7 @@ class Approval:
             note=state.note,
             reason=state.reason,
             at=state.decided_at,
+            key=state.receipts[-1].key if state.receipts else "",
         )
 
     def _show(self, state: ApprovalState) -> None:

@@ -27,7 +27,7 @@ from engross.contracts import (
 )
 from engross.names import is_user
 from workflows.failures import named
-from workflows.refusals import MOST_TIME, check_act
+from workflows.refusals import MOST_TIME, check_act, escalates_at_the_end
 
 _REFUSALS_KEPT: Final = 20
 _EVENTS: Final = {
@@ -99,6 +99,10 @@ class Decisions:
                 if (receipt.kind, receipt.by) != (act.kind, act.by):
                     raise named("DuplicateDecision", "this key has been used for another act; make a new one")
                 return receipt.model_copy(update={"is_repeat": True})
+        for each in self.request.rounds:
+            if each.key and (each.key, each.by) == (key_of(act), act.by):
+                told = self._receipt(act.model_copy(update={"kind": ActKind.FEEDBACK}))
+                return told.model_copy(update={"verdict": Verdict.AGAIN, "shown": each.shown, "is_repeat": True})
         return None
 
     def check(self, act: Act, now: datetime) -> None:
@@ -160,12 +164,13 @@ class Decisions:
 
     def _consent(self, act: Act, checked: ActChecked, now: datetime) -> None:
         risk, given = self.request.risk, self.state.given
-        if len(given) >= risk.approvers and not checked.is_senior:
+        needed = max(1, risk.approvers)
+        if len(given) >= needed and not checked.is_senior:
             raise named("NotAuthorised", "enough people have approved; what is missing is a senior")
         given += (Consent(by=act.by, key=key_of(act), at=now, is_senior=checked.is_senior),)
         self._change(given=given)
         has_senior = any(consent.is_senior for consent in given)
-        if len(given) >= max(1, risk.approvers) and (has_senior or not risk.needs_senior):
+        if len(given) >= needed and (has_senior or not risk.needs_senior):
             verdict = Verdict.CORRECTED if self.state.is_corrected else Verdict.APPROVED
             self._end(verdict, now, tuple(consent.by for consent in given))
 
@@ -197,7 +202,7 @@ class Decisions:
         if not self.is_open:
             return []
         if state.due_at and now >= state.due_at:
-            if policy.on_expiry == "escalate" and policy.escalate_to and not state.is_escalated:
+            if escalates_at_the_end(self.request, state):
                 return [self._escalate(now)]
             self._end(Verdict.EXPIRED, now, state.asked)
             self.note(EventKind.EXPIRED, now, detail=f"asked were {', '.join(state.asked)}")

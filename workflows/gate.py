@@ -183,7 +183,7 @@ class Gate:
 
 def _round(number: int, answer: BlobRef | None, told: ApprovalResult) -> Round:
     by = told.by[-1] if told.by else ""
-    return Round(number=number, shown=told.shown, answer=answer, by=by, note=told.note, at=told.at)
+    return Round(number=number, shown=told.shown, answer=answer, by=by, note=told.note, at=told.at, key=told.key)
 
 
 def _passed(told: ApprovalResult, risk: Risk, rounds: int) -> Passed:

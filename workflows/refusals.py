@@ -15,7 +15,7 @@ def check_act(act: Act, request: ApprovalRequest, state: ApprovalState, now: dat
     """Raises the refusal of `act`; who may act is checked elsewhere."""
     if state.verdict is not Verdict.OPEN:
         raise named("LateDecision", told_end(state))
-    if state.due_at and now >= state.due_at:
+    if state.due_at and now >= state.due_at and not escalates_at_the_end(request, state):
         raise named("LateDecision", "the time to decide is over")
     if act.by == request.submitter:
         raise named("SelfDecision", f"{act.by} submitted this document; somebody else must decide")
@@ -53,6 +53,12 @@ def _check_other(act: Act, request: ApprovalRequest, state: ApprovalState, now: 
         raise named("SelfDecision", f"{act.to} submitted this document; delegate to somebody else")
     if act.kind is ActKind.EXTEND and not 0 < act.hours <= MOST_TIME / timedelta(hours=1):
         raise named("NotAcceptable", 'extending needs "hours", more than 0 and at most 4320')
+
+
+def escalates_at_the_end(request: ApprovalRequest, state: ApprovalState) -> bool:
+    """Whether others are asked when time is up, so that it is not over then. Acts may be faster than the timer."""
+    policy = request.policy
+    return policy.on_expiry == "escalate" and bool(policy.escalate_to) and not state.is_escalated
 
 
 def _holds(claimed_at: datetime | None, now: datetime) -> bool:

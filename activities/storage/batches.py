@@ -169,7 +169,9 @@ def batch_row(request: StoreGroupRequest, outcome: RowOutcome) -> dict[str, Any]
 def has_news(new: Excluded) -> ColumnElement[bool]:
     """Whether the row `new` says something that the one in its place does not: an end is final for its group."""
     old = BATCH_ROWS.c
-    goes_back = and_(new.outcome.in_(_WAITING), old.outcome.not_in(_WAITING))
+    # Compared one by one: a list as a parameter can't be in a statement that writes many rows.
+    now_waits, has_waited = (or_(*(row.outcome == kind for kind in _WAITING)) for row in (new, old))
+    goes_back = and_(now_waits, not_(has_waited))
     differs = or_(*(new[name].is_distinct_from(old[name]) for name in ("outcome", "run_id", "error_type", "cost_usd")))
     return or_(new.started_at > old.started_at, and_(new.started_at == old.started_at, not_(goes_back), differs))
 

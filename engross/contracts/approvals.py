@@ -62,7 +62,10 @@ class Verdict(StrEnum):
 
 
 class Round(Contract):
-    """A round that is over: what was shown, who asked for another attempt, and the words they gave the model."""
+    """A round that is over: what was shown, who asked for another attempt, and the words they gave the model.
+
+    `key` is that of their act.
+    """
 
     number: int
     shown: str
@@ -70,6 +73,7 @@ class Round(Contract):
     by: str = ""
     note: BlobRef | None = None
     at: datetime | None = None
+    key: str = ""
 
 
 class ApprovalRequest(Contract):
@@ -267,7 +271,10 @@ class Refusal(Contract):
 
 
 class ApprovalResult(Contract):
-    """Result of the workflow `approval`, for the run that waits. `answer` is what was approved."""
+    """Result of the workflow `approval`, for the run that waits.
+
+    `answer` is what was approved, `key` that of the act that ended it.
+    """
 
     approval_id: str
     verdict: Verdict
@@ -277,7 +284,7 @@ class ApprovalResult(Contract):
     note: BlobRef | None = None
     reason: str = ""
     at: datetime | None = None
-    error: ErrorInfo | None = None
+    key: str = ""
 
 
 # --- what is kept of it -------------------------------------------------------------------------------------------

@@ -81,11 +81,11 @@ async def _person(request: Request, subject: Subject) -> Person:
     if (known := await access.by_subject(subject.issuer, subject.subject)) is not None:
         return known
     person = await access.by_email(subject.email) if subject.email else None
-    if person is None or await access.is_linked(person.name, subject.issuer):
+    if person is None:
         raise NotSignedIn(_UNKNOWN)
     try:
         await access.link(person.name, subject.issuer, subject.subject)
-    except InvalidRequest:  # somebody inactive has that account
+    except InvalidRequest:  # they have another account there, or somebody inactive has this one
         raise NotSignedIn(_UNKNOWN) from None
     await record(request, LINKED, person.name, "OpenID Connect, by e-mail address")
     return person

@@ -62,6 +62,8 @@ STATUS: Final[tuple[tuple[type[EngrossError], int], ...]] = (
     (ServiceUnavailable, 503),
 )
 _RETRY_SECONDS: Final = 5
+_MOST_PROBLEMS: Final = 50
+_LONGEST_PROBLEM: Final = 300
 
 
 def status_of(error: EngrossError) -> int:
@@ -133,9 +135,17 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - that is what it is registered for
-    # Where and what kind, not the value, which is whatever somebody sent.
-    problems = [{"field": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in error.errors()]
+    # Where and what kind, not the value, which is whatever somebody sent. They chose names of fields as well.
+    problems = [
+        {"field": _told(".".join(map(str, each["loc"]))), "message": _told(each["msg"])}
+        for each in error.errors()[:_MOST_PROBLEMS]
+    ]
     return problem(request, 422, "the request is not acceptable", error="InvalidRequest", problems=problems)
+
+
+def _told(text: str) -> str:
+    """`text` as any client can read it: JSON that was sent can hold half characters."""
+    return text.encode("utf-8", "replace").decode()[:_LONGEST_PROBLEM]
 
 
 def _phrase(status: int) -> str:

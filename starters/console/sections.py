@@ -11,7 +11,8 @@ from typing import Final
 from fastapi import APIRouter
 
 from engross.settings import Settings
-from starters.console.pages import approval, inbox
+from starters.console.api import routes as api
+from starters.console.pages import account, approval, batch, batches, inbox, people, run, runs
 
 
 @dataclass(frozen=True)
@@ -29,4 +30,11 @@ class Section:
 SECTIONS: Final[tuple[Section, ...]] = (
     Section(inbox.router),
     Section(approval.router),
+    Section(runs.router),
+    Section(run.router),
+    Section(batches.router),
+    Section(batch.router),
+    Section(account.router),
+    Section(people.router),
+    Section(api.router, is_api=True, bodies=api.BODIES),
 )

@@ -16,6 +16,7 @@ from engross.contracts import (
     ErrorInfo,
     EventKind,
     Risk,
+    Round,
     Verdict,
 )
 from tests.workflows.fakes import blob
@@ -133,6 +134,22 @@ def test_a_key_stands_for_one_act_of_one_person() -> None:
     assert [consent.by for consent in decisions.state.given] == ["ann"]
 
 
+def test_who_asked_again_and_lost_the_answer_is_told_so_in_the_next_round() -> None:
+    first = Round(number=1, shown="0" * 64, by="ann", key="k")
+    decisions = opened(rounds=(first,))
+    act = said(ActKind.FEEDBACK, "ann", decisions, key="k").model_copy(update={"shown": first.shown})
+    receipt = decisions.count(act, ActChecked(), NOW)
+    assert (receipt.is_repeat, receipt.verdict, receipt.shown) == (True, Verdict.AGAIN, first.shown)
+    assert decisions.is_open
+    assert refused(decisions, act.model_copy(update={"by": "bob"})) == "StaleDecision"
+
+
+def test_where_nobody_had_to_be_asked_one_is_enough() -> None:
+    decisions = opened(Risk.LOW)
+    assert not refused(decisions, said(ActKind.APPROVE, "ann", decisions))
+    assert decisions.state.verdict is Verdict.APPROVED
+
+
 def test_an_act_typed_without_a_key_has_one_of_its_own() -> None:
     decisions = opened(Risk.HIGH)
     act = said(ActKind.APPROVE, "ann", decisions)
@@ -159,6 +176,16 @@ def test_expiry_escalates_once_and_then_rejects() -> None:
     assert decisions.on_time(NOW + timedelta(hours=1)) == [EventKind.ESCALATED]
     assert decisions.state.asked == ("approvers", "board")
     assert decisions.on_time(NOW + timedelta(hours=2)) == [EventKind.EXPIRED]
+
+
+def test_who_is_faster_than_the_timer_that_escalates_is_not_late() -> None:
+    policy = Approval(deadline_hours=1, on_expiry="escalate", escalate_to="board")
+    late = NOW + timedelta(hours=1, seconds=1)
+    decisions = opened(policy=policy)
+    assert refused(decisions, said(ActKind.APPROVE, "ann", decisions), now=late) == ""
+    decisions = opened(policy=policy)
+    decisions.on_time(late)
+    assert refused(decisions, said(ActKind.APPROVE, "ann", decisions), now=late + timedelta(hours=1)) == "LateDecision"
 
 
 def test_a_claim_holds_for_half_an_hour() -> None:

@@ -1,1 +1,1 @@
-"""The REST API: documents in, runs and approvals out, decisions by people who are known. See `sections`."""
+"""The REST API: documents in, runs and approvals out, decisions by people who are known. See `routes`."""

@@ -108,12 +108,17 @@ async def decide(
     """
     services, person = services_of(request), identity.person
     said = decision.said(identity.source, identity.address)
-    if key:
-        await services.requests.begin(person.name, key, _fingerprint(approval_id, decision))
-        # People may use the same key; the approval knows all of them. No name has a ":".
-        said["key"] = f"{person.name}:{key}"
+    if not key:
+        return await services.approvals.act(person, approval_id, decision.kind, **said)
+    known = await services.requests.begin(person.name, key, _fingerprint(approval_id, decision))
+    if known:
+        return Receipt.model_validate_json(known).model_copy(update={"is_repeat": True})
+    # Two people may use the same key, and the approval knows those of all. No name has a ":".
+    said["key"] = f"{person.name}:{key}"
     receipt = await services.approvals.act(person, approval_id, decision.kind, **said)
-    return receipt.model_copy(update={"key": key}) if key else receipt
+    receipt = receipt.model_copy(update={"key": key})
+    await services.requests.end(person.name, key, receipt.model_dump_json())
+    return receipt
 
 
 def _wanted(person: Person, query: ApprovalsQuery) -> Wanted:

@@ -6,13 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi import Query as InQuery
 from pydantic import BaseModel
 
-from starters.batch_reader import BatchReader
 from starters.batch_reports import BatchLine, BatchReport
 from starters.console.api.answers import answers
 from starters.console.api.fields import BatchId, Query
 from starters.console.api.seen import wanted_tenants
 from starters.console.identity import Caller, must_see
-from starters.console.services import Services
 from starters.console.state import services_of
 
 router = APIRouter(tags=["batches"])
@@ -28,7 +26,7 @@ class BatchList(BaseModel):
 async def list_batches(request: Request, identity: Caller, query: Annotated[Query, InQuery()]) -> BatchList:
     """The newest batches of the tenants that you may see."""
     tenants = wanted_tenants(identity.person, query.tenant)
-    return BatchList(batches=await _reader(services_of(request)).batches(query.limit, tenants))
+    return BatchList(batches=await services_of(request).client.batches(query.limit, tenants))
 
 
 @router.get(
@@ -39,17 +37,7 @@ async def list_batches(request: Request, identity: Caller, query: Annotated[Quer
 )
 async def get_batch(request: Request, identity: Caller, batch_id: BatchId) -> BatchReport:
     """Its documents by outcome, costs, rates and the time that is left."""
-    reader = _reader(services_of(request))
+    reader = services_of(request).client
     _, tenant = await reader.whose(batch_id)
     must_see(identity.person, tenant)
     return await reader.batch_status(batch_id)
-
-
-def _reader(services: Services) -> BatchReader:
-    return BatchReader(
-        settings=services.settings,
-        endpoints=services.endpoints,
-        connection=services.temporal,
-        blobs=services.blobs,
-        results=services.results,
-    )

@@ -1,9 +1,11 @@
 """Documents in: each becomes a run."""
 
 import hashlib
+import json
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from engross.contracts import DEFAULT_TENANT
 from engross.errors import NotAuthorised, UnknownJob
@@ -41,6 +43,19 @@ _LOCATION: Final = {"Location": {"description": "The run", "required": True, "sc
 router = APIRouter(tags=["documents"])
 
 
+class SubmitQuery(BaseModel):
+    """What is to become of the document."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    job: Name = Field(description="The job that reads it; see `/jobs`", examples=["invoice"])
+    tenant: Name = Field(DEFAULT_TENANT, description="Whom it belongs to; you must be a submitter there")
+    review: bool = Field(False, description="Have people decide on the answer, whatever its risk")
+    name: str | None = Field(
+        None, min_length=1, max_length=MOST_NAME, description="What people call it; default: the file's name"
+    )
+
+
 @router.post(
     "/documents",
     status_code=202,
@@ -56,13 +71,7 @@ async def submit(
     request: Request,
     response: Response,
     identity: Caller,
-    job: Annotated[Name, Query(description="The job that reads it; see `/jobs`", examples=["invoice"])],
-    tenant: Annotated[Name, Query(description="Whom it belongs to; you must be a submitter there")] = DEFAULT_TENANT,
-    review: Annotated[bool, Query(description="Have people decide on the answer, whatever its risk")] = False,
-    name: Annotated[
-        str | None,
-        Query(min_length=1, max_length=MOST_NAME, description="What people call it; default: the file's name"),
-    ] = None,
+    query: Annotated[SubmitQuery, Query()],
     key: IdempotencyKey = None,
 ) -> Submitted:
     """Starts the run of a job over the document, in your name, or joins the one that exists for equal work.
@@ -70,17 +79,14 @@ async def submit(
     Equal is the same document for the same job and tenant. Who submits a document can't decide on it.
     """
     services, person = services_of(request), identity.person
-    if not person.may_submit(tenant):
+    if not person.may_submit(query.tenant):
         raise NotAuthorised("you are no submitter for that tenant; ask an operator")
-    if job not in services.catalog.jobs:
+    if query.job not in services.catalog.jobs:
         raise UnknownJob("no job of that name can be used; GET /api/v1/jobs lists them")
-    async with taken(request, name, services.settings) as upload:
-        asked = _fingerprint(upload, job, tenant, review=review)
-        known = await services.requests.begin(person.name, key, asked) if key else None
+    async with taken(request, query.name, services.settings) as upload:
+        known = await services.requests.begin(person.name, key, _fingerprint(upload, query)) if key else None
         submitted = (
-            Submitted.model_validate_json(known)
-            if known
-            else await _started(services, upload, job=job, tenant=tenant, review=review, submitter=person.name)
+            Submitted.model_validate_json(known) if known else await _started(services, upload, query, person.name)
         )
     if key and not known:
         await services.requests.end(person.name, key, submitted.model_dump_json())
@@ -88,10 +94,12 @@ async def submit(
     return submitted
 
 
-async def _started(services: Services, upload: Upload, **asked: Any) -> Submitted:
-    return await services.client.submit(asked.pop("job"), upload.data, name=upload.name, **asked)
+async def _started(services: Services, upload: Upload, query: SubmitQuery, submitter: str) -> Submitted:
+    return await services.client.submit(
+        query.job, upload.data, tenant=query.tenant, name=upload.name, review=query.review, submitter=submitter
+    )
 
 
-def _fingerprint(upload: Upload, job: str, tenant: str, *, review: bool) -> str:
-    said = [PATH, job, tenant, review, upload.name, hashlib.sha256(upload.data).hexdigest()]
-    return hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()
+def _fingerprint(upload: Upload, query: SubmitQuery) -> str:
+    said = [PATH, query.job, query.tenant, query.review, upload.name, hashlib.sha256(upload.data).hexdigest()]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()

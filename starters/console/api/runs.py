@@ -1,15 +1,13 @@
 """Runs: where they stand, what came of them, and stopping them."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from activities.approvals.audit import AuditEntry
 from engross.contracts import Outcome
-from engross.errors import NotAuthorised
+from engross.errors import NotAuthorised, RunNotFound
 from starters.console.api.answers import answers
 from starters.console.api.fields import Name, Paged, RunId
 from starters.console.api.listing import RunPages, RunsWanted
@@ -17,10 +15,10 @@ from starters.console.api.seen import seen_run, wanted_tenants
 from starters.console.api.tame import tamed
 from starters.console.browsing import API
 from starters.console.identity import Caller
+from starters.console.pages.acting import note
+from starters.console.pages.run_found import find_run
 from starters.console.state import services_of
 from starters.reports import RunReport, RunStatus
-
-CANCELLED: Final = "run.cancel"
 
 router = APIRouter(tags=["runs"])
 
@@ -83,23 +81,16 @@ async def get_result(request: Request, identity: Caller, run_id: RunId) -> RunRe
     responses={202: {"description": "It was asked to stop, or had ended"}, **answers(404)},
 )
 async def cancel_run(request: Request, identity: Caller, run_id: RunId) -> Cancelled:
-    """Asks the run to stop, which it does soon; for submitters and operators. Its approval is withdrawn with it."""
-    services, person = services_of(request), identity.person
-    status = await seen_run(services, person, run_id)
-    if not (person.may_operate(status.tenant) or person.may_submit(status.tenant)):
-        raise NotAuthorised("only a submitter or an operator of its tenant can stop a run")
+    """Asks the run to stop, which it does soon; for its submitter and operators. Its approval is withdrawn with it."""
+    services = services_of(request)
+    found = await find_run(services, identity.person, run_id)
+    if found.moved:
+        raise RunNotFound("no run has that id")
+    if not found.may_act:
+        raise NotAuthorised("only its submitter and operators may do that; ask one of them")
     is_asked = await services.client.cancel(run_id)
     if is_asked:
-        entry = AuditEntry(
-            tenant=status.tenant,
-            at=datetime.now(UTC),
-            actor=person.name,
-            action=CANCELLED,
-            subject=run_id,
-            source=identity.source,
-            address=identity.address,
-        )
-        await services.audit.append((entry,))
+        await note(request, identity, "run.cancelled", run_id, tenant=found.tenant)
     return Cancelled(run_id=run_id, is_asked=is_asked)
 
 

@@ -94,7 +94,7 @@ def single(shape: Shape, place: Place, value: Any, before: Any, told: Told) -> F
         place.label,
         text=normal(text),
         initial=None if not place.is_proposed else dumps(before) if old is None else normal(old),
-        was=None if True else _was(shape, value, text, required=place.required, widget=widget),
+        was=None if place.is_blank else _was(shape, value, text, required=place.required, widget=widget),
         options=options,
         errors=() if place.is_blank else told.within(place.path),
         wide=widget == "area" or (shape.kind is Kind.TEXT and _is_wide(shape, text)),

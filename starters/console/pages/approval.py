@@ -141,9 +141,7 @@ async def _shown(
         told=told,
         typed=typed,
         trouble=trouble,
-        web_ui=f"{web_ui}/namespaces/{services.temporal.namespace}/workflows/{quote(view.approval_id, safe='')}"
-        if web_ui
-        else "",
+        web_ui=_web_ui(services, view.approval_id),
     )
     shown, problem = await _document(request, view)
     receivers = await _receivers(services, view.request.tenant) if page.rights.manages else []

@@ -41,10 +41,14 @@ class Trouble:
 
 def typed_of(kind: ActKind, form: FormData) -> Typed:
     """What was typed beside the answer."""
-    said = {
-        name: value for name in ("shown", "key", "reason", "to", "hours") if isinstance(value := form.get(name), str)
-    }
-    return Typed(kind=kind, **said)
+
+    def text(name: str) -> str:
+        value = form.get(name)
+        return value if isinstance(value, str) else ""
+
+    return Typed(
+        kind=kind, shown=text("shown"), key=text("key"), reason=text("reason"), to=text("to"), hours=text("hours")
+    )
 
 
 def hours_of(text: str) -> float:

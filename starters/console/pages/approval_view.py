@@ -182,10 +182,8 @@ async def _rounds(blobs: BlobStore, request: ApprovalRequest) -> tuple[RoundView
     answers = [each.answer for each in past] + [request.answer or request.draft]
     read = await asyncio.gather(*(read_answer(blobs, ref, request.tenant) for ref in answers), return_exceptions=True)
     said = await asyncio.gather(*(_said(blobs, each, request.tenant) for each in past))
-    return tuple(
-        _round(each, words, before, after)
-        for each, words, before, after in zip(past, said, read, read[1:], strict=False)
-    )
+    both = zip(past, said, read[:-1], read[1:], strict=True)
+    return tuple(_round(each, words, before, after) for each, words, before, after in both)
 
 
 def _round(past: Round, said: str, before: Any, after: Any) -> RoundView:

@@ -62,7 +62,10 @@ class FoundBatch:
         for _, _, count in counts:
             ends.append(ends[-1] + 100 * count / total)
         places = pairwise(ends)
-        return [Share(*each, round(start, 3), round(end - start, 3)) for each, (start, end) in zip(counts, places)]
+        return [
+            Share(*each, round(start, 3), round(end - start, 3))
+            for each, (start, end) in zip(counts, places, strict=True)
+        ]
 
     @property
     def cost(self) -> str:
@@ -83,22 +86,26 @@ class FoundBatch:
 async def batch(request: Request, batch_id: str, identity: SignedIn, outcome: str = "", after: int = 0) -> Response:
     """The page."""
     found = await find_batch(services_of(request), identity, batch_id)
-    rows, following = await _rows(services_of(request), batch_id, outcome, after)
     return render(
         request,
         "batch.html",
         batch=found,
         part=_part(request, found),
-        rows=rows,
-        next=following,
+        list=await _list(request, found, outcome, after),
         outcome=outcome,
         after=after,
-        shown=SHOWN,
-        one_line=one_line,
-        money=money,
         most_at_once=MOST_AT_ONCE,
         flashes=flashes(request),
     )
+
+
+@router.get(f"{BATCH}/rows")
+async def rows(request: Request, batch_id: str, identity: SignedIn, outcome: str = "", after: int = 0) -> Response:
+    """The rows alone, when the page asks for them anew."""
+    found = await find_batch(services_of(request), identity, batch_id)
+    part = await _list(request, found, outcome, after)
+    values = {"batch": found, "list": part, "outcome": outcome, "after": after}
+    return renewed(request, part, "batch_list.html", **values)
 
 
 @router.get(f"{BATCH}/live")
@@ -201,6 +208,12 @@ async def _steer(
 def _part(request: Request, found: FoundBatch) -> Part:
     link = services_of(request).client.link(found.report.batch_id)
     return part_of(request, "batch_facts.html", batch=found, link=link, one_line=one_line)
+
+
+async def _list(request: Request, found: FoundBatch, outcome: str, after: int) -> Part:
+    shown, following = await _rows(services_of(request), found.report.batch_id, outcome, after)
+    values = {"batch": found, "rows": shown, "next": following, "outcome": outcome, "after": after}
+    return part_of(request, "batch_rows.html", one_line=one_line, money=money, **values)
 
 
 def _span(seconds: float) -> str:

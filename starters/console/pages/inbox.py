@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from fastapi import APIRouter, Request
@@ -98,7 +98,7 @@ async def _shown(
     services, person = services_of(request), identity.person
     page = await services.approvals.page(person, choice.wanted(person), after=choice.after or None, limit=PAGE_ROWS)
     rows = [row_view(row, person) for row in page.rows]
-    values = {
+    values: dict[str, Any] = {
         "choice": choice,
         "rows": rows,
         "total": page.total,
@@ -109,9 +109,8 @@ async def _shown(
         "has_bulk": any(row.chosen for row in rows),
     }
     if is_htmx(request):
-        return render(
-            request, "inbox_list.html", status=status, is_part=True, is_quiet=is_background(request), **values
-        )
+        is_quiet = is_background(request)
+        return render(request, "inbox_list.html", status=status, is_part=True, is_quiet=is_quiet, **values)
     jobs, tenants = services.catalog.jobs, person.tenants
     return render(
         request,

@@ -15,9 +15,7 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def visible(text: str) -> str:
     """`text` with characters that are not seen, but turn or hide what stands beside them, as their numbers."""
-    return "".join(
-        char if char in _KEPT or unicodedata.category(char) not in _HIDDEN else _number(char) for char in text
-    )
+    return "".join(char if _is_seen(char) else f"⟨{ord(char):04X}⟩" for char in text)
 
 
 def one_line(text: str, most: int = 200) -> str:
@@ -86,5 +84,5 @@ def _label(part: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _number(char: str) -> str:
-    return f"⟨{ord(char):04X}⟩"
+def _is_seen(char: str) -> bool:
+    return char in _KEPT or unicodedata.category(char) not in _HIDDEN

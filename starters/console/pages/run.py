@@ -10,7 +10,8 @@ from engross.errors import NotAuthorised, RunNotFound
 from starters.console.browsing import redirect
 from starters.console.identity import Identity, SignedIn
 from starters.console.pages.acting import Part, back, flashes, note, part_of, reload, renewed
-from starters.console.pages.printable import one_line, visible
+from starters.console.pages.answer_shown import SHOWING
+from starters.console.pages.printable import one_line
 from starters.console.pages.run_found import MOST_PARTS, FoundRun, find_run
 from starters.console.pages.runs import RUNS
 from starters.console.rendering import render
@@ -33,9 +34,9 @@ async def run(request: Request, run_id: str, identity: SignedIn) -> Response:
         run=found,
         part=_part(request, found),
         most_parts=MOST_PARTS,
-        visible=visible,
         one_line=one_line,
         flashes=flashes(request),
+        **SHOWING,
     )
 
 

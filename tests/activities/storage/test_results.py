@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from activities.storage import ResultStore, StoredRun
+from activities.storage.results import place_of
 from engross.contracts import BlobRef, ErrorInfo, Outcome, Problem, RunResult, StoreRequest, Usage
 from engross.errors import ConfigurationError, InvalidRequest, ServiceUnavailable
 
@@ -157,6 +158,22 @@ async def test_rows_cross_pages_without_a_gap_or_a_double(store: ResultStore, mo
 
     assert await ids(store) == names[::-1]
     assert await ids(store, limit=7) == names[:2:-1]
+
+
+async def test_a_page_goes_on_behind_any_row_and_knows_tenants(store: ResultStore) -> None:
+    names = [f"run-{number:02}" for number in range(7)]
+    for number, name in enumerate(names):
+        tenant = ("acme", "other", "third")[number % 3]
+        await store.put(report(name, outcome="failed" if number > 3 else "done", tenant=tenant), None)
+
+    seen, after = [], None
+    while found := await store.page(tenants={"acme", "other"}, after=after, limit=2):
+        seen += [run.run_id for run in found]
+        after = place_of(found[-1])
+    assert seen == ["run-06", "run-04", "run-03", "run-01", "run-00"]
+    assert [run.run_id for run in await store.page(outcome=Outcome.DONE, limit=9)] == names[3::-1]
+    assert await store.page(job="receipt", limit=9) == []
+    assert await store.page(tenants=(), limit=9) == []
 
 
 async def test_several_stores_start_and_write_to_one_new_file_at_once(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +13,7 @@ from engross import errors
 from engross.errors import EngrossError
 from starters.console.headers import POLICY
 from starters.console.problems import status_of
-from tests.starters.console.served import Running, running
+from tests.starters.console.served import HealthyTemporal, Running, running
 from tests.starters.console.visitor import Browser
 
 ALWAYS = {
@@ -197,6 +197,9 @@ async def test_ready_says_what_does_not_answer_and_no_more(console: Running) -> 
     answer = await browser.get("/ready")
     assert answer.status == 503
     assert json.loads(answer.text)["checks"] == {"temporal": "ok", "database": "does not answer"}
+    cast("HealthyTemporal", console.services.temporal).is_healthy = False
+    answer = await browser.get("/ready")
+    assert json.loads(answer.text)["checks"] == {"temporal": "does not answer", "database": "does not answer"}
 
 
 async def test_a_get_changes_nothing(console: Running, ada: Browser) -> None:

@@ -21,7 +21,6 @@ from engross.people import Role
 from engross.settings import Settings
 from starters.batches import BatchClient
 from starters.console.api.once import Requests
-from starters.console.api.sections import SECTION
 from starters.console.app import create_app
 from starters.console.documents.documents import Documents
 from starters.console.identity import COOKIE, CSRF_HEADER
@@ -55,7 +54,7 @@ class Api:
     world: World
     client: BatchClient
     loop: asyncio.AbstractEventLoop
-    keys: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict, repr=False)
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Does something in the world's own thread; for callers without a loop."""
@@ -142,16 +141,14 @@ async def _served(home: Path, more: dict[str, Any]) -> AsyncIterator[Api]:
         database = Database.open(settings.results_url)
         stack.push_async_callback(database.close)
         services, client = await _services(world, settings, database)
-        app = create_app(services, (SECTION,))
+        app = create_app(services)
         http = server_of(app, settings)
         serving = asyncio.create_task(http.serve([listener]))
         try:
             while not http.started:
                 assert not serving.done(), serving.result()
                 await asyncio.sleep(0.01)
-            api = Api(
-                f"http://127.0.0.1:{settings.console_port}", app, world, client, asyncio.get_running_loop()
-            )
+            api = Api(f"http://127.0.0.1:{settings.console_port}", app, world, client, asyncio.get_running_loop())
             for person in await world.access.people():
                 api.keys[person.name] = await world.access.make_key(person.name, "tests")
             yield api
