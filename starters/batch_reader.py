@@ -130,12 +130,7 @@ class BatchReader(RunReader):
             yield BatchRowReport.model_validate({**fields, "document": row.name})
 
     async def batches(self, limit: int, tenants: Collection[str] | None = None) -> list[BatchLine]:
-        """Batches, newest first: those that Temporal knows, and those that only rows are left of.
-
-        Of some tenants, or of all for None. Raises `InvalidRequest` for what is no name of a tenant.
-        """
-        if tenants is not None and not tenants:
-            return []
+        """Those of `tenants` (None: all), newest first: what Temporal knows, and what only rows are left of."""
         stored = {batch.batch_id: batch for batch in await self._results.batches.newest(limit, tenants)}
         lines: dict[str, BatchLine] = {}
         query = f"WorkflowType = '{BATCH}' AND ExecutionStatus != 'ContinuedAsNew'{ends.of_tenants(tenants)}"

@@ -111,7 +111,8 @@ def of_tenants(tenants: Collection[str] | None) -> str:
     for tenant in tenants:
         if not is_name(tenant):
             raise InvalidRequest(f"{tenant!r} is no name of a tenant")
-    names = ", ".join(f"'{tenant}'" for tenant in sorted(tenants))
+    # None of them is nothing: what has no tenant has no such attribute either.
+    names = ", ".join(f"'{tenant}'" for tenant in sorted(tenants)) or "''"
     return f" AND {TENANT.name} IN ({names})"
 
 

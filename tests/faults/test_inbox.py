@@ -1,7 +1,9 @@
 """The inbox with ten thousand that wait: how long its first page takes a browser, over HTTP."""
 
+import contextlib
 import os
 import random
+import sqlite3
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -25,10 +27,16 @@ from tests.starters.console.visitor import PASSWORD, Browser
 pytestmark = [pytest.mark.xdist_group("inbox"), pytest.mark.timeout(300)]
 
 WAITING = 10_000
-REQUESTS = 200
+REQUESTS = 200 if LONG else 60
+FILTERED = [
+    f"/inbox?{query}"
+    for query in ("risk=medium&tenant=tenant-3", "q=invoice+17", "whose=free", "whose=asked", "state=all")
+]
 MOST_SECONDS = 0.3
 # A machine that is busy with other tests says nothing of ours; who asks for the figures gets those of the only try.
 TRIES = 1 if LONG else 3
+_WRITTEN = 500
+_OWN = ("approval_id", "run_id", "searched")
 
 
 @pytest.fixture
@@ -61,12 +69,22 @@ async def fill(home: Path, seed: int) -> None:
         await access.add("ada", password=PASSWORD)
         for role in (Role.APPROVER, Role.SENIOR):
             await access.grant("ada", EVERY_TENANT, role)
-        async with database.writing() as connection:
-            for note in scattered(WAITING, seed):
-                await rows.write(connection, note)
+        for note in scattered(_WRITTEN, seed):
+            await rows.put(note)
+        copy(home / "results.db")
         assert (await rows.page(Wanted(), limit=1)).total == WAITING
     finally:
         await database.close()
+
+
+def copy(file: Path) -> None:
+    """Makes ten thousand rows of those that are there, as so many transactions take their time."""
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        names = [row[1] for row in database.execute("PRAGMA table_info(approvals)")]
+        values = ", ".join(f"{name} || '-' || n" if name in _OWN else f'"{name}"' for name in names)
+        numbers = f"WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {WAITING // _WRITTEN - 1})"
+        database.execute(f"INSERT INTO approvals {numbers} SELECT {values} FROM approvals, c")  # noqa: S608 - no input
+        database.commit()
 
 
 async def seconds_of(browser: Browser, paths: list[str]) -> list[float]:
@@ -81,25 +99,22 @@ async def seconds_of(browser: Browser, paths: list[str]) -> list[float]:
     return seconds
 
 
+def figures(seconds: list[float]) -> str:
+    each = [round(1000 * value) for value in (statistics.median(seconds), p95(seconds), max(seconds))]
+    return "p50 {} ms, p95 {} ms, max {} ms".format(*each)
+
+
 def p95(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=20)[-1]
 
 
-@pytest.mark.parametrize(
-    "filtered",
-    [[""], ["?risk=medium&tenant=tenant-3", "?q=invoice+17", "?whose=free", "?whose=asked", "?state=all"]],
-    ids=["everything", "filtered"],
-)
-async def test_the_first_page_of_ten_thousand(
-    browser: Browser, record_property: Record, filtered: list[str], seed: int
-) -> None:
-    paths = [f"/inbox{filtered[number % len(filtered)]}" for number in range(REQUESTS)]
+async def test_the_first_page_of_ten_thousand(browser: Browser, record_property: Record, seed: int) -> None:
+    paths = {"all": ["/inbox"] * REQUESTS, "filtered": [FILTERED[n % len(FILTERED)] for n in range(REQUESTS)]}
     for number in range(TRIES):
-        seconds = await seconds_of(browser, paths)
-        figures = [round(1000 * each) for each in (statistics.median(seconds), p95(seconds), max(seconds))]
-        told = "p50 {} ms, p95 {} ms, max {} ms, try {}".format(*figures, number + 1)
-        told = tell(record_property, REQUESTS, seed, told)
+        taken = {name: await seconds_of(browser, each) for name, each in paths.items()}
+        told = "; ".join(f"{name} {figures(seconds)}" for name, seconds in taken.items())
+        told = tell(record_property, 2 * REQUESTS, seed, f"{told}; try {number + 1}")
         print(told)  # noqa: T201 - the figures are what it is for
-        if p95(seconds) < MOST_SECONDS:
+        if all(p95(seconds) < MOST_SECONDS for seconds in taken.values()):
             return
     raise AssertionError(told)

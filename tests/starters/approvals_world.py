@@ -122,9 +122,7 @@ class World:
 
 
 @asynccontextmanager
-async def opened_world(
-    server: WorkflowEnvironment, home: Path, workflows: Sequence[type] = ()
-) -> AsyncIterator[World]:
+async def opened_world(server: WorkflowEnvironment, home: Path, workflows: Sequence[type] = ()) -> AsyncIterator[World]:
     """The stores of an empty home, with people in it; and workers, for `workflows` as well."""
     nothing: dict[str, Any] = dict.fromkeys(("results", "blobs", "secret"))
     settings = Settings(_env_file=None, home=home, jobs_path=(), **nothing)  # type: ignore[call-arg]  # pydantic-settings' own keyword

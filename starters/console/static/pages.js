@@ -44,6 +44,10 @@
     addEventListener("pagehide", rest);
   }
 
+  // A button that is pressed is disabled until the answer comes, and loses the focus by that.
+  let pressed = "";
+  document.addEventListener("submit", (event) => { pressed = event.submitter?.id ?? ""; }, true);
+
   // Refusals come with a part of the page as well.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr, target } = event.detail;
@@ -57,6 +61,8 @@
     if (event.detail.target?.id === "inbox-list" || event.target?.id === "inbox-list") {
       all("[data-pick]").forEach((box) => { box.checked = chosen.has(box.value); });
       count();
+      if (pressed && document.activeElement === document.body) document.getElementById(pressed)?.focus();
+      pressed = "";
     }
   });
 

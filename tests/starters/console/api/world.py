@@ -126,7 +126,8 @@ async def _served(home: Path, more: dict[str, Any]) -> AsyncIterator[Api]:
         world = await stack.enter_async_context(opened_world(server, home, (FakeChain, FakeBatch)))
         for tenant, role in ((TENANT, Role.SUBMITTER), ("default", Role.SUBMITTER)):
             await world.access.grant("vera", tenant, role)
-        await world.access.add("root")
+        for name in ("nobody", "root"):  # without any role, and with every one
+            await world.access.add(name)
         for role in Role:
             await world.access.grant("root", "*", role)
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

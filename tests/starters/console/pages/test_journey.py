@@ -166,6 +166,6 @@ async def test_without_scripts_people_approve_correct_and_reject(desk: Desk) -> 
         await page.locator("#reject-dialog").get_by_role("button", name="Reject").click()
         await expect(page.get_by_text("Rejected.", exact=False).first).to_be_visible()
         await page.goto(f"{desk.address}/approvals/{risky.approval_id}")
-        await page.get_by_role("button", name="Approve").click()
+        await page.get_by_role("button", name="Approve", exact=True).click()
         await page.locator("#approve-dialog").get_by_role("button", name="Approve").click()
         await expect(page.get_by_text("Your approval counts: 1 of 2.")).to_be_visible()
