@@ -158,8 +158,8 @@ class BatchReader(RunReader):
         end = await self._end(run.id)
         if isinstance(end, BatchProgress):
             report = of_progress(end, state)
-            # What was parked then may have ended since.
-            return _with_rows(report, stored) if report.parked else report
+            # What was parked then, or waited for people, may have ended since.
+            return _with_rows(report, stored) if report.parked or report.needs_approval else report
         error = {"error": end}
         with suppress(ServiceUnavailable, InvalidRequest):  # it told nothing at its end: what it knew is second best
             report = _with_rows(of_progress(await self._told(run.id), state), stored)

@@ -17,13 +17,14 @@ from activities.access import Session
 from engross.errors import NotAuthorised, NotSignedIn, TooManyRequests
 from engross.people import Person
 from starters.console.browsing import SAFE_METHODS, address_of, is_api, is_background
+from starters.console.forms import MOST_PAIRS
 from starters.console.state import Console, console_of
 
 COOKIE: Final = "__Host-engross"
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
-# Above what the forms of answers may have, which is 2,000.
-_MOST_FIELDS: Final = 2_200
+# Above what the forms of answers may have, so that these say by themselves what is too much.
+_MOST_FIELDS: Final = MOST_PAIRS + 200
 # Only for the description of the API: `caller` reads both by itself.
 _KEY: Final = HTTPBearer(auto_error=False, description="An API key, which `engross users key` makes")
 _SESSION: Final = APIKeyCookie(name=COOKIE, auto_error=False, description=f"A session; {CSRF_HEADER} is needed as well")

@@ -118,8 +118,9 @@ def test_two_people_approve_by_command_what_is_then_stored(desk: Desk, tmp_path:
 
     report = desk.ended(run_id)
     assert (report["outcome"], report["answer"]) == ("done", {"total": 2000.5})
-    assert report["approval"]["by"] == ["ann", "ben"]
-    assert report["approval"]["shown"] == waiting["shown"]
+    decided = {name: report["approval"][name] for name in ("approval_id", "risk", "verdict", "by")}
+    wanted = {"approval_id": waiting["approval_id"], "risk": "high", "verdict": "approved", "by": ["ann", "ben"]}
+    assert decided == wanted
     assert desk.engross("audit", "verify").returncode == 0
 
 
@@ -137,7 +138,7 @@ def test_a_document_swapped_after_its_approval_is_approved_anew(desk: Desk, tmp_
     assert (stale["error"] or {}).get("type") == "StaleDecision"
     assert desk.decide("ann", "reject", swapped, "--reason", "not what I saw")["verdict"] == "rejected"
     report = desk.ended(swapped)
-    assert (report["outcome"], report["answer"]) == ("rejected", None)
+    assert (report["outcome"], report["approval"]["verdict"]) == ("rejected", "rejected")
     assert json.loads(desk.engross("result", run_id, "--json").stdout)["answer"] == {"total": 200.5}
 
 

@@ -16,7 +16,7 @@ CHAINS = [name for name, job in JOBS.items() if job.job.pattern.workflow == "cha
 EXPECTED = Path(__file__).parent / "expected"
 KEYS = {
     "run_id", "job", "tenant", "document", "outcome", "answer", "error", "usage", "cost_usd", "model",
-    "prompt_version", "calls", "repairs", "missing", "flags", "ledger",
+    "prompt_version", "calls", "repairs", "missing", "flags", "ledger", "approval",
 }  # fmt: skip
 # The stand-in reads by rules; this is what they must reach at least on documents that anyone can look at.
 LEAST_RIGHT = 0.7

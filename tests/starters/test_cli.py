@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 
 REPORT_FIELDS = [
     "run_id", "job", "tenant", "document", "outcome", "answer", "error",
-    "usage", "cost_usd", "model", "prompt_version", "calls", "repairs", "missing", "flags", "ledger",
+    "usage", "cost_usd", "model", "prompt_version", "calls", "repairs", "missing", "flags", "ledger", "approval",
 ]  # fmt: skip
 
 

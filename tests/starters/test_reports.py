@@ -7,7 +7,7 @@ from starters.reports import RunReport, json_line, refusal
 
 FIELDS = [
     "run_id", "job", "tenant", "document", "outcome", "answer", "error",
-    "usage", "cost_usd", "model", "prompt_version", "calls", "repairs", "missing", "flags", "ledger",
+    "usage", "cost_usd", "model", "prompt_version", "calls", "repairs", "missing", "flags", "ledger", "approval",
 ]  # fmt: skip
 
 

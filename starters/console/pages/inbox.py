@@ -110,7 +110,10 @@ async def _shown(
     }
     if is_htmx(request):
         is_quiet = is_background(request)
-        return render(request, "inbox_list.html", status=status, is_part=True, is_quiet=is_quiet, **values)
+        # The form itself would push every field that nobody chose.
+        headers = {"HX-Push-Url": choice.query()} if request.method == "GET" and not is_quiet else {}
+        values |= {"is_part": True, "is_quiet": is_quiet}
+        return render(request, "inbox_list.html", status=status, headers=headers, **values)
     jobs, tenants = services.catalog.jobs, person.tenants
     return render(
         request,

@@ -163,3 +163,14 @@ async def test_who_has_rights_elsewhere_is_not_deactivated_from_here(office: Off
         person = await office.services.access.person(known)
         assert person is not None
         assert person.is_active
+
+
+async def test_one_tenant_of_two_is_not_enough_to_deactivate(office: Office) -> None:
+    access = office.services.access
+    for tenant in ("acme", "other"):
+        await access.grant("nobody", tenant, Role.VIEWER)
+    try:
+        assert (await (await office.of("olga")).post("/people/deactivate", {"name": "nobody"})).status == 403
+    finally:
+        for tenant in ("acme", "other"):
+            await access.revoke("nobody", tenant, Role.VIEWER)
