@@ -66,7 +66,8 @@ async def test_a_correction_is_checked_at_the_fields_and_keeps_what_was_typed(de
     assert 'value="Acme &amp; Sons"' in refused.text
     assert 'aria-invalid="true"' in refused.text
     assert 'href="#f.amount"' in refused.text
-    assert (await desk.world.row(row.approval_id)).state.verdict is Verdict.OPEN
+    # Nothing of it was even sent to the workflow, which would have noted a refusal.
+    assert [line.action for line in await desk.world.audit.of(row.approval_id)] == ["approval.opened"]
     path = f"/approvals/{row.approval_id}/correct"
     again = await send(ann, path, form_in(refused.text, path), f__amount="119.50", f__amount_tax="19.50")
     assert again.status == 303, again.text

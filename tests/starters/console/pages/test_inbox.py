@@ -84,6 +84,7 @@ async def test_pages_go_on_where_the_one_before_ended(desk: Desk, monkeypatch: p
     ann = await desk.of("ann")
     seen, path = list[str](), f"/inbox?q={mark}"
     while path:
+        assert len(seen) < len(rows)
         page = await ann.get(path)
         assert "of 5 waiting" in page.text
         seen += listed(page)
