@@ -14,7 +14,7 @@ from starters.cli.batch_commands import batch
 from starters.cli.cases_commands import cases
 from starters.cli.ending import EPILOG, Commands
 from starters.cli.formats import Format
-from starters.cli.groups import budget, cache, ledger
+from starters.cli.groups import budget, cache, ledger, notices
 from starters.cli.guard import check_rooms
 from starters.cli.options import JobFilter, Json, OutcomeFilter, Run, TenantFilter
 from starters.cli.output import data
@@ -265,4 +265,5 @@ app.add_typer(batch, name="batch")
 app.add_typer(budget, name="budget")
 app.add_typer(cache, name="cache")
 app.add_typer(cases, name="cases")
+app.add_typer(notices, name="notices")
 app.add_typer(users, name="users")

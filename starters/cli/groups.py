@@ -1,4 +1,4 @@
-"""The commands of `engross budget`, `engross cache` and `engross ledger`, with their options."""
+"""The commands of `engross budget`, `engross cache`, `engross notices` and `engross ledger`, with their options."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from engross.settings import load_settings
 from starters.cli.options import Json, Run
 
 budget = typer.Typer(help="What model calls may cost: per run, per tenant and month, per day.", no_args_is_help=True)
+notices = typer.Typer(help="How people hear of approvals; see docs/notices.md.", no_args_is_help=True)
 cache = typer.Typer(help="Replies that are kept so that equal requests are paid for once.", no_args_is_help=True)
 
 RunOrNone = Annotated[str | None, typer.Argument(metavar="RUN", help="The budget of this run.")]
@@ -45,6 +46,19 @@ def clear_cache(
     from starters.cli import cache
 
     raise typer.Exit(cache.clear(load_settings(), job=job, tenant=tenant))
+
+
+@notices.callback()
+def about_notices() -> None:
+    """Without it typer would take the only command for the whole group."""
+
+
+@notices.command("secret")
+def notices_secret() -> None:
+    """Print the secret with which a receiver of the webhook checks signatures."""
+    from starters.cli import notices
+
+    raise typer.Exit(notices.secret(load_settings()))
 
 
 def ledger(run: Run, as_json: Json = False) -> None:

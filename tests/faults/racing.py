@@ -43,7 +43,7 @@ async def noted(world: World, row: ApprovalRow) -> Counter[str]:
     return Counter(line.action.removeprefix("approval.") for line in await world.audit.of(row.approval_id))
 
 
-def receipts_of(answers: Sequence[Said]) -> list[Receipt]:
+def receipts_of(answers: Sequence[Said | None]) -> list[Receipt]:
     return [each for each in answers if isinstance(each, Receipt)]
 
 
