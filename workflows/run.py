@@ -262,8 +262,10 @@ class Run:
         if info.type in failures.FOR_A_PERSON and self._gate.asks_people:
             await self._let_people_settle(info)
         elif info.type in failures.NO_FAILURE:
-            outcome = Outcome.REJECTED if info.type in failures.TURNED_DOWN else Outcome.NEEDS_APPROVAL
-            await self._record(Ending(outcome, self._answer, info))
+            # What was turned down must not look like an official copy: its approval still shows it.
+            is_rejected = info.type in failures.TURNED_DOWN
+            outcome, answer = (Outcome.REJECTED, None) if is_rejected else (Outcome.NEEDS_APPROVAL, self._answer)
+            await self._record(Ending(outcome, answer, info))
         else:
             result = await self._record(Ending(Outcome.FAILED, self._answer, info))
             raise ApplicationError(info.message, result, type=info.type, non_retryable=True) from None

@@ -159,7 +159,7 @@ async def test_a_rejected_answer_is_not_stored_as_done(environment: WorkflowEnvi
     async with waiting(environment.client, "rejected") as run:
         assert await run.act(ActKind.REJECT, "ann", note=blob("why")) == "counted"
         result = await run.run.result()
-    assert result.outcome is Outcome.REJECTED
+    assert (result.outcome, result.answer) == (Outcome.REJECTED, None)
     assert result.error is not None
     assert result.error.type == "Rejected"
 
