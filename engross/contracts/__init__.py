@@ -3,26 +3,23 @@
 Text, documents and answers cross as references (`BlobRef` and its kin): a content hash and where to find it.
 """
 
-from engross.contracts.approvals import (
+from engross.contracts.acts import (
     Act,
     ActCheck,
     ActChecked,
     ActKind,
-    ApprovalEvent,
-    ApprovalNote,
+    Consent,
+    Receipt,
+    Refusal,
+    Verdict,
+)
+from engross.contracts.approvals import (
     ApprovalRequest,
     ApprovalResult,
     ApprovalState,
     Assessment,
     AssessRequest,
-    Consent,
-    EventKind,
-    Noted,
-    Notice,
-    Receipt,
-    Refusal,
     Round,
-    Verdict,
 )
 from engross.contracts.batches import (
     MOST_AT_ONCE,
@@ -56,6 +53,13 @@ from engross.contracts.chunks import (
 )
 from engross.contracts.ledger import Ledger, LedgerEntry, PartState
 from engross.contracts.money import MOST_DOLLARS, BudgetRaise, BudgetState, ChildParked, Dollars, RunBudget
+from engross.contracts.noting import (
+    ApprovalEvent,
+    ApprovalNote,
+    EventKind,
+    Noted,
+    Notice,
+)
 from engross.contracts.patterns import (
     FanOutOptions,
     MapReduceOptions,
