@@ -2,10 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,12 +16,11 @@ from activities.access import AccessStore
 from activities.access.tables import TABLES
 from activities.storage.database import Database
 from engross.errors import ServiceUnavailable
+from tests.postgresql import IS_INSTALLED, running_postgresql
 
 PASSWORD = "correct horse battery"
 
-# PostgreSQL refuses to run as root.
-_USER = "nobody" if os.getuid() == 0 else None
-_KINDS = ["sqlite", "postgresql"] if shutil.which("initdb") and shutil.which("postgres") else ["sqlite"]
+_KINDS = ["sqlite", "postgresql"] if IS_INSTALLED else ["sqlite"]
 
 
 @dataclass
@@ -54,23 +49,8 @@ def cheap() -> PasswordHasher:
 
 @pytest.fixture(scope="session")
 def postgresql(unused_tcp_port_factory: Callable[[], int]) -> Iterator[str]:
-    port = unused_tcp_port_factory()
-    folder = Path(tempfile.mkdtemp(prefix="engross-postgresql-"))
-    if _USER:
-        shutil.chown(folder, _USER)
-    try:
-        initdb = ["initdb", "--auth=trust", "--username=me", "--no-sync", "--encoding=UTF8", str(folder / "data")]
-        subprocess.run(initdb, user=_USER, cwd=folder, check=True, capture_output=True)
-        command = ["postgres", "-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(command, user=_USER, cwd=folder, stdout=log, stderr=log)
-        try:
-            yield f"postgresql+asyncpg://me@127.0.0.1:{port}/postgres"
-        finally:
-            server.terminate()
-            server.wait(10)
-    finally:
-        shutil.rmtree(folder)
+    with running_postgresql(unused_tcp_port_factory()) as url:
+        yield url
 
 
 @pytest.fixture(params=_KINDS)

@@ -2,14 +2,9 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -29,31 +24,15 @@ from engross.contracts import (
     Usage,
 )
 from engross.errors import ServiceUnavailable
+from tests.postgresql import IS_INSTALLED, running_postgresql
 
-# PostgreSQL refuses to run as root.
-_USER = "nobody" if os.getuid() == 0 else None
+pytestmark = pytest.mark.skipif(not IS_INSTALLED, reason="no PostgreSQL server is installed")
 
 
 @pytest.fixture(scope="module")
 def url(unused_tcp_port_factory: Callable[[], int]) -> Iterator[str]:
-    port = unused_tcp_port_factory()
-    folder = Path(tempfile.mkdtemp(prefix="engross-postgresql-"))
-    if _USER:
-        shutil.chown(folder, _USER)
-    try:
-        initdb = ["initdb", "--auth=trust", "--username=me", "--no-sync", "--encoding=UTF8", str(folder / "data")]
-        subprocess.run(initdb, user=_USER, cwd=folder, check=True, capture_output=True)
-        # Only a socket of its own, and the one port.
-        command = ["postgres", "-D", str(folder / "data"), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(command, user=_USER, cwd=folder, stdout=log, stderr=log)
-        try:
-            yield f"postgresql+asyncpg://me@127.0.0.1:{port}/postgres"
-        finally:
-            server.terminate()
-            server.wait(10)
-    finally:
-        shutil.rmtree(folder)
+    with running_postgresql(unused_tcp_port_factory()) as address:
+        yield address
 
 
 async def started(url: str) -> ResultStore:
