@@ -42,6 +42,7 @@ async def work(engross: Engross, seed: int, done: threading.Event) -> tuple[list
         forged = await office.forge(ids[: max(5, APPROVALS // 10)], numbers)
         clicks = await office.click_all(ids, numbers)
         done.set()
+        clicks += await office.finish(ids)
         rows = [await office.row(approval_id) for approval_id in ids]
         wrong = untruths(office, clicks, rows, await office.lines())
         wrong += [str(finding) for finding in await office.audit.verify(TENANT)]

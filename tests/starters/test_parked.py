@@ -77,7 +77,7 @@ async def test_a_parked_run_is_reported_with_what_to_do(client: Client, tmp_path
 
     assert (report.outcome, report.error) == (Outcome.PARKED, PARKING["locked"])
     assert (report.run_id, report.job, report.tenant) == (run.run_id, "invoice", "acme")
-    assert asyncio.all_tasks() == tasks, "nobody looks when nobody waits"
+    assert asyncio.all_tasks() <= tasks, "nobody looks when nobody waits"
     again = await client.submit("invoice", tmp_path / "locked.txt", tenant="acme")
     assert again.joined
     assert (await client.wait(again.run_id)).outcome is Outcome.PARKED
@@ -138,7 +138,7 @@ async def hanging(server: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[
 
 @pytest.mark.usefixtures("settings")
 async def test_a_list_that_is_late_is_not_believed(server: WorkflowEnvironment, hanging: str) -> None:
-    watched = Watched(lambda query: query.replace("EngrossOutcome = 'parked' AND ", ""))
+    watched = Watched(lambda query: query.partition(" AND ")[2])
     waiting = asyncio.create_task(watched.over(server.client).wait(hanging))
 
     async def looked_twice() -> bool:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+from starters.console.forms import MOST_PAIRS
 from starters.console.limits import FORM_BYTES
 from tests.starters.console.served import UPLOAD_BYTES, Running, running
 from tests.starters.console.visitor import Browser
@@ -21,7 +22,7 @@ async def test_forms_may_be_so_large_and_no_larger(console: Running, ada: Browse
 
     form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": console.address}
     assert (await ada.send("POST", "/act", data=pieces(), headers=form)).status == 413
-    many = "&".join(["csrf=" + ada.csrf, *["a=1"] * 2300])
+    many = "&".join(["csrf=" + ada.csrf, *["a=1"] * (MOST_PAIRS + 300)])
     assert (await ada.send("POST", "/act", data=many, headers=form)).status == 400
     assert console.done == ["act"]
 

@@ -73,8 +73,14 @@ class Api:
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
             http.request(method, self.address + path, headers={**own, **headers}, **more) as answer,
         ):
+            transport = answer.connection.transport if answer.connection else None
             is_json = "json" in answer.headers.get("Content-Type", "")
-            return Answer(answer.status, answer.headers, await answer.json(content_type=None) if is_json else None)
+            body = await answer.json(content_type=None) if is_json else None
+            if answer.status == 413 and transport:
+                # Refused while it was sent: what is left to send would keep the connection half open.
+                transport.abort()
+                await asyncio.sleep(0)
+            return Answer(answer.status, answer.headers, body)
 
     async def session_of(self, name: str) -> dict[str, str]:
         """The headers of a browser in which that person has signed in, on a page of ours."""
