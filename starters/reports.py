@@ -164,7 +164,8 @@ def of_row(run: StoredRun) -> RunReport:
 def of_result(result: RunResult, *, answer: Any) -> RunReport:
     """The report on a run that Temporal knows the result of and the result store does not."""
     shared = {name: getattr(result, name) for name in RunReport.model_fields if name in RunResult.model_fields}
-    return RunReport.model_validate(_shown(shared) | {"document": "", "answer": answer, "usage": _tokens(result)})
+    own = {"document": "", "answer": answer, "usage": _tokens(result), "approval": _decided(result)}
+    return RunReport.model_validate(_shown(shared) | own)
 
 
 def status_of_row(run: StoredRun) -> RunStatus:
@@ -180,6 +181,14 @@ def status_of_row(run: StoredRun) -> RunStatus:
         ended_at=run.stored_at,
         cost_usd=run.cost_usd,
     )
+
+
+def _decided(result: RunResult) -> Decided | None:
+    mark = result.approval
+    if mark is None:
+        return None
+    verdict = Verdict.CORRECTED if mark.is_corrected else Verdict.APPROVED
+    return Decided(approval_id=mark.approval_id, risk=mark.risk, verdict=verdict, by=mark.by, at=None)
 
 
 def _tokens(run: StoredRun | RunResult) -> Tokens:

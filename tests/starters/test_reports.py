@@ -1,9 +1,9 @@
 import json
 from decimal import Decimal
 
-from engross.contracts import Outcome
+from engross.contracts import ApprovalMark, Outcome, Risk, RunResult, Verdict
 from engross.errors import DocumentNotFound
-from starters.reports import RunReport, json_line, refusal
+from starters.reports import RunReport, json_line, of_result, refusal
 
 FIELDS = [
     "run_id", "job", "tenant", "document", "outcome", "answer", "error",
@@ -45,3 +45,12 @@ def test_a_refusal_names_the_error_and_costs_nothing() -> None:
     refused = refusal(DocumentNotFound("no file at x"), job="j", tenant="t", document="x")
     assert (refused.run_id, refused.outcome, refused.cost_usd) == (None, Outcome.FAILED, Decimal(0))
     assert json.loads(json_line(refused))["error"] == {"type": "DocumentNotFound", "message": "no file at x"}
+
+
+def test_a_result_whose_row_is_lost_still_says_who_decided() -> None:
+    mark = ApprovalMark(approval_id="r-approval", shown="0" * 64, risk=Risk.HIGH, by=("ann", "bob"), is_corrected=True)
+    result = RunResult(run_id="r", job="j", tenant="t", outcome=Outcome.DONE, approval=mark)
+    told = of_result(result, answer={"total": 1}).approval
+    assert told is not None
+    assert (told.verdict, told.by, told.risk) == (Verdict.CORRECTED, ("ann", "bob"), Risk.HIGH)
+    assert of_result(result.model_copy(update={"approval": None}), answer=None).approval is None
