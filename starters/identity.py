@@ -1,6 +1,7 @@
 """Who uses a command: the person whose API key is set, else whoever is logged in on this machine."""
 
 import getpass
+import os
 
 from activities.access.store import AccessStore
 from activities.storage.database import Database
@@ -8,12 +9,17 @@ from engross.names import is_user
 from engross.settings import Settings
 
 
-def local_user() -> str:
-    """The login name on this machine; empty when there is none that could name a person."""
+def login_name() -> str:
+    """Who is logged in on this machine; `user 1000` where a container runs as a number that no name belongs to."""
     try:
-        name = getpass.getuser().lower()
-    except (OSError, KeyError):  # a container may run as a number that no name belongs to
-        return ""
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def local_user() -> str:
+    """The login name as that of a person; empty when it can't be one."""
+    name = login_name().lower()
     return name if is_user(name) else ""
 
 

@@ -237,14 +237,16 @@ class Decisions:
         """Keeps that an act did not count: in the audit, and where nobody is told, in the state as well."""
         info = ErrorInfo(type=error.type or "Unexpected", message=error.message)
         if by_signal:
-            refusal = Refusal(by=act.by, kind=act.kind, error=info, at=now)
+            refusal = Refusal(by=act.by if is_user(act.by) else "", kind=act.kind, error=info, at=now)
             self._change(refusals=(*self.state.refusals, refusal)[-_REFUSALS_KEPT:])
         self.note(EventKind.REFUSED, now, act=act, detail=f"{act.kind.value}: {info.type}")
 
     def note(self, kind: EventKind, now: datetime, *, act: Act | None = None, **more: Any) -> None:
         """An event for the audit."""
         self._change(revision=self.state.revision + 1)
-        who: dict[str, Any] = {"by": act.by, "source": act.source, "address": act.address} if act else {}
+        # What is refused may come from anybody, and name nobody.
+        by = act.by if act and is_user(act.by) else ""
+        who: dict[str, Any] = {"by": by, "source": act.source, "address": act.address} if act else {}
         shown = act.shown if act and act.kind.decides else self.state.shown
         self.news.append(ApprovalEvent(number=self.state.revision, kind=kind, at=now, shown=shown, **who, **more))
 

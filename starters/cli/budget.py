@@ -1,7 +1,5 @@
 """`engross budget show` and `raise`: what model calls may still cost, and how people change that."""
 
-import getpass
-import os
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from starters.cli.ending import ExitCode
 from starters.cli.output import clean, data, note, out
 from starters.cli.tables import cells, plain_table
 from starters.client import Client
+from starters.identity import login_name
 from starters.reports import BudgetReport, json_line
 from starters.running import run
 from workers.redis_access import open_budgets, open_redis
@@ -123,20 +122,13 @@ def raise_budget(settings: Settings, whose: Whose, *, by_usd: str) -> ExitCode:
 
 async def _raise_run(settings: Settings, budgets: Budgets, run_id: str, amount: Decimal) -> BudgetReport:
     async with await Client.connect(settings) as client:
-        state = await client.raise_budget(run_id, by_usd=amount, by=_user())
+        state = await client.raise_budget(run_id, by_usd=amount, by=login_name())
         return await _run_report(budgets, run_id, state)
 
 
 async def _wake(settings: Settings, tenant: str | None) -> int:
     async with await Client.connect(settings) as client:
         return await client.resume_parked(tenant=tenant, kinds={BudgetExhausted.__name__})
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        return f"user {os.getuid()}"
 
 
 # --- both -------------------------------------------------------------------------------------------------------

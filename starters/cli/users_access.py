@@ -1,7 +1,5 @@
 """The way of commands to the people in the result store, and of what they change into the audit log."""
 
-import getpass
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from activities.approvals.audit import AuditEntry, AuditLog
 from activities.storage.database import Database
 from engross.people import EVERY_TENANT
 from engross.settings import Settings
+from starters.identity import login_name
 from starters.running import run
 from workers.redis_access import installation_secret
 
@@ -67,7 +66,4 @@ async def opened_access(settings: Settings) -> AsyncIterator[Access]:
 
 def actor() -> str:
     """Who runs the command, as the audit log names them: a user of the machine, not one of ours."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container whose user has no name
-        return f"cli:user {os.getuid()}"
+    return f"cli:{login_name()}"

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from importlib import metadata
 from typing import Final
 
@@ -18,7 +17,6 @@ from starters.console.events import Changes
 from starters.console.gate import AccessLog, Gate
 from starters.console.headers import SafeHeaders
 from starters.console.identity import caller, signed_in
-from starters.console.idleness import Idleness
 from starters.console.limits import Buckets
 from starters.console.oidc import Issuer
 from starters.console.rendering import Pages, StaticFiles
@@ -70,7 +68,6 @@ def _console(services: Services, clock: Callable[[], float]) -> Console:
         site=site_of(settings),
         pages=Pages(StaticFiles()),
         changes=Changes(services.rows),
-        idleness=Idleness(timedelta(minutes=settings.session_idle_minutes), clock=clock),
         users=Buckets(settings.user_requests_per_minute, clock=clock),
         clients=Buckets(settings.user_requests_per_minute * _PEOPLE_AT_AN_ADDRESS, clock=clock),
         sign_ins=Buckets(_SIGN_INS_PER_MINUTE, clock=clock),

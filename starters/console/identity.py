@@ -94,12 +94,7 @@ async def live_session(console: Console, token: str, *, is_used: bool) -> Sessio
     """The session of that token; None when there is none, or it has ended. `is_used`: a person does something now."""
     if not token:
         return None
-    access = console.services.access
-    session = await access.session(token)
-    if session is not None and console.idleness.is_over(token, is_used=is_used):
-        await access.close_session(token)
-        return None
-    return session
+    return await console.services.access.session(token, is_used=is_used)
 
 
 async def read_form(request: Request) -> FormData:

@@ -3,6 +3,7 @@
 The counts are kept in this process: with several behind one address, each allows that much.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
@@ -13,6 +14,8 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 FORM_BYTES: Final = 1_000_000
+# Enough for the largest document on a slow line.
+BODY_SECONDS: Final = 300.0
 _MOST_KEYS: Final = 10_000
 _NETWORK: Final = 64
 _LENGTH_DIGITS: Final = 18
@@ -55,16 +58,27 @@ def network(address: str) -> str:
     return str(IPv6Address(int(parsed) >> _NETWORK << _NETWORK))
 
 
-def limited(receive: Receive, headers: Headers, most: int) -> Receive:
-    """`receive` for a body of at most `most` bytes; more raises an HTTP error 413 when it is read."""
-    seen = 0
+def limited(receive: Receive, headers: Headers, most: int, seconds: float = BODY_SECONDS) -> Receive:
+    """`receive` for a body of at most `most` bytes that arrives within `seconds`.
+
+    More raises an HTTP error 413 when it is read, and one that takes longer 408: nobody holds a connection by sending
+    a byte a minute.
+    """
+    seen, is_whole = 0, False
+    deadline = asyncio.get_running_loop().time() + seconds
     length = headers.get("content-length", "0")
     # So many digits are more than enough for any length, and `int` refuses thousands.
     is_declared_too_large = not length.isdecimal() or len(length) > _LENGTH_DIGITS or int(length) > most
 
     async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, is_whole
+        try:
+            # Once all is there, what is waited for is the client's leaving, which may take as long as it likes.
+            async with asyncio.timeout_at(None if is_whole else deadline):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "the request took too long to arrive; send it again") from None
+        is_whole = is_whole or not message.get("more_body", False)
         seen += len(message.get("body", b""))
         if is_declared_too_large or seen > most:
             raise HTTPException(413, f"the request is larger than {most:,} bytes")

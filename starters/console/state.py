@@ -6,7 +6,6 @@ from fastapi import Request
 
 from starters.console.addresses import Site
 from starters.console.events import Changes
-from starters.console.idleness import Idleness
 from starters.console.limits import Buckets
 from starters.console.oidc import Issuer
 from starters.console.rendering import Pages
@@ -22,7 +21,6 @@ class Console:
     site: Site
     pages: Pages
     changes: Changes
-    idleness: Idleness
     users: Buckets
     clients: Buckets
     sign_ins: Buckets

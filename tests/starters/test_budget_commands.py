@@ -1,6 +1,5 @@
 """`engross budget`: against a real Temporal server and a real Valkey."""
 
-import getpass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +9,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.guards.budgets import Budget, Budgets, Reserved
 from engross.settings import load_settings
-from starters.cli import budget as budget_command
 from tests.starters.conftest import start_server
 from tests.starters.test_cli import engross, lines
 from tests.starters.test_parked_commands import outcomes, parked, table, until
@@ -148,11 +146,3 @@ async def test_without_redis_or_a_worker_it_is_exit_code_3(
         result = await engross(*command)
         assert (result.exit_code, result.stdout) == (3, "")
         assert "ENGROSS_REDIS_URL" in result.stderr
-
-
-async def test_a_user_without_a_name_can_raise_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nameless() -> str:
-        raise KeyError("uid not found")
-
-    monkeypatch.setattr(getpass, "getuser", nameless)
-    assert budget_command._user().startswith("user ")

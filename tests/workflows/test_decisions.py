@@ -150,6 +150,13 @@ def test_where_nobody_had_to_be_asked_one_is_enough() -> None:
     assert decisions.state.verdict is Verdict.APPROVED
 
 
+def test_what_anybody_can_send_names_nobody_in_the_audit() -> None:
+    decisions = opened()
+    act = said(ActKind.APPROVE, "[look](http://evil)", decisions)
+    decisions.refuse(act, ApplicationError("no", type="InvalidRequest"), NOW, by_signal=True)
+    assert (decisions.news[-1].by, decisions.state.refusals[-1].by) == ("", "")
+
+
 def test_an_act_typed_without_a_key_has_one_of_its_own() -> None:
     decisions = opened(Risk.HIGH)
     act = said(ActKind.APPROVE, "ann", decisions)

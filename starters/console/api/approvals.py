@@ -86,6 +86,7 @@ async def get_approval(request: Request, identity: Caller, approval_id: Approval
     summary="Decide, or say who should",
     responses=answers(
         404,
+        408,
         413,
         because_403="You may not: `NotAuthorised`, `SelfDecision` when you submitted the document; or see above",
         because_409="It changed since: `StaleDecision`. It is closed: `LateDecision`. You have approved it already, or"

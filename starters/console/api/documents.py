@@ -63,7 +63,7 @@ class SubmitQuery(BaseModel):
     summary="Submit a document",
     responses={
         202: {"description": "Its run, which goes on by itself; `Location` says where it is", "headers": _LOCATION},
-        **answers(404, 413),
+        **answers(404, 408, 413),
     },
     openapi_extra=_BODY,
 )

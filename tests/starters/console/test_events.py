@@ -72,10 +72,10 @@ async def test_an_open_stream_keeps_no_session_alive(
     access = console.services.access
     session, checks = access.session, 0
 
-    async def counted(token: str) -> Session | None:
+    async def counted(token: str, *, is_used: bool) -> Session | None:
         nonlocal checks
         checks += 1
-        return await session(token)
+        return await session(token, is_used=is_used)
 
     monkeypatch.setattr(access, "session", counted)
     async with stream(ada) as page:

@@ -1,15 +1,16 @@
-"""Parts of the console by themselves: addresses, limits, tickets, idleness."""
+"""Parts of the console by themselves: addresses, limits, tickets."""
 
-from datetime import timedelta
+import asyncio
 
 import pytest
+from fastapi import HTTPException
 from starlette.datastructures import Headers
+from starlette.types import Message
 
 from engross.errors import ConfigurationError, NotSignedIn
 from engross.settings import Settings
 from starters.console.addresses import local_path, site_of
-from starters.console.idleness import Idleness
-from starters.console.limits import Buckets, network
+from starters.console.limits import Buckets, limited, network
 from starters.console.tickets import Tickets
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -114,6 +115,37 @@ def test_one_customer_is_one_client(address: str, counted: str) -> None:
     assert network(address) == counted
 
 
+class Line:
+    """A connection on which `messages` come, and then nothing for ever."""
+
+    def __init__(self, *messages: Message) -> None:
+        self._messages = list(messages)
+
+    async def receive(self) -> Message:
+        if not self._messages:
+            await asyncio.Event().wait()
+        return self._messages.pop(0)
+
+
+async def test_a_body_that_does_not_arrive_is_given_up() -> None:
+    line = Line({"type": "http.request", "body": b"a", "more_body": True})
+    receive = limited(line.receive, Headers(), 10, seconds=0.05)
+    assert (await receive())["body"] == b"a"
+    with pytest.raises(HTTPException) as refused:
+        await receive()
+    assert refused.value.status_code == 408
+
+
+async def test_who_has_sent_all_may_stay_as_long_as_they_like() -> None:
+    line = Line({"type": "http.request", "body": b"", "more_body": False})
+    receive = limited(line.receive, Headers(), 10, seconds=0.05)
+    await receive()
+    staying = asyncio.ensure_future(receive())
+    done, _ = await asyncio.wait([staying], timeout=0.3)  # six times the limit
+    assert not done
+    staying.cancel()
+
+
 def test_a_ticket_is_good_for_one_use_and_ten_minutes() -> None:
     clock = Clock()
     tickets = Tickets(b"secret", clock=clock)
@@ -133,31 +165,3 @@ def test_a_ticket_of_somebody_elses_making_is_none(edit: str | None) -> None:
     other = Tickets(b"another secret").make({"state": "a"}) if edit is None else edit
     with pytest.raises(NotSignedIn, match="not begun in this browser"):
         Tickets(b"secret").take(other)
-
-
-def test_use_by_a_person_is_what_counts() -> None:
-    clock = Clock()
-    idleness = Idleness(timedelta(minutes=1), clock=clock)
-    assert not idleness.is_over("a", is_used=True)
-    clock.seconds += 59
-    assert not idleness.is_over("a", is_used=False)
-    clock.seconds += 1
-    assert idleness.is_over("a", is_used=False)
-    # Over in the store as well: whoever asks again is somebody new.
-    assert not idleness.is_over("a", is_used=True)
-    clock.seconds += 59
-    assert not idleness.is_over("a", is_used=True)
-    clock.seconds += 59
-    assert not idleness.is_over("a", is_used=False)
-    clock.seconds += 1
-    assert idleness.is_over("a", is_used=True)
-
-
-def test_sessions_that_nobody_uses_are_forgotten() -> None:
-    clock = Clock()
-    idleness = Idleness(timedelta(minutes=1), clock=clock)
-    for number in range(100):
-        idleness.is_over(str(number), is_used=True)
-    clock.seconds += 121
-    idleness.is_over("new", is_used=True)
-    assert len(idleness._used) == 1
