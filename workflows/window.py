@@ -32,11 +32,13 @@ async def in_window(items: Iterable[_Item], at_once: int, work: Callable[[_Item]
         done, _ = await workflow.wait(lanes, return_when=asyncio.FIRST_EXCEPTION) if lanes else ([], [])
         for each in done:
             each.result()
-    finally:
+    except (Exception, asyncio.CancelledError):
+        # Not `finally`: when a worker lets go of the run it closes this function, which can't wait for anything then.
         is_over = True
         for each in lanes:
             each.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
+        raise
     return [results[number] for number in range(len(waiting))]
 
 

@@ -76,3 +76,14 @@ async def test_what_must_be_done_is_done_although_it_is_cancelled() -> None:
     await asyncio.sleep(0)
     may_end.set()
     assert await task == "done"
+
+
+async def test_a_worker_can_let_go_of_it_at_any_time() -> None:
+    """An execution that leaves a worker's memory is closed wherever it stands, and can wait for nothing more."""
+
+    async def work(_: int) -> None:
+        await asyncio.Event().wait()
+
+    running = in_window(range(3), 2, work)
+    running.send(None)
+    running.close()
