@@ -352,3 +352,13 @@ class NoticeFailed(EngrossError):
 
 class NoticeRefused(EngrossError):
     """The receiver of a notice says that it will never take it."""
+
+
+class KeyUnavailable(EngrossError):
+    """What is encrypted with that key can't be read or written here: ENGROSS_ENCRYPTION_KEYS lacks it."""
+
+    retryable = True
+
+
+class TenantErased(EngrossError):
+    """The tenant's keys were destroyed; nothing of it can be read or written any more."""

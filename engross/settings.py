@@ -11,6 +11,7 @@ from engross.contracts import Dollars, ModelRef
 from engross.errors import ConfigurationError
 from engross.misspelt import refuse_unknown_names
 from engross.names import LOCAL, PROVIDERS
+from engross.operations_settings import OperationsSettings
 from engross.people_settings import PeopleSettings
 from engross.routes import TIERS, Tier, parse_limits, parse_prices, parse_route
 
@@ -28,7 +29,7 @@ def _default_home() -> Path:
     return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / ".engross"
 
 
-class Settings(PeopleSettings):
+class Settings(PeopleSettings, OperationsSettings):
     """Every setting. A field `x` is read from `ENGROSS_X`, except where a standard name is given."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True)

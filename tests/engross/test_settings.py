@@ -101,3 +101,26 @@ def test_every_setting_is_in_the_example_file() -> None:
     example = (Path(__file__).parents[2] / ".env.example").read_text()
     missing = [variable(field) for field in Settings.model_fields if f"{variable(field)}=" not in example]
     assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("ENGROSS_ENCRYPTION_KEYS", "k1:short", "key k1 is not the base64 of 32 bytes"),
+        ("ENGROSS_OTLP_ENDPOINT", "collector:4317", "must begin with https://"),
+        ("ENGROSS_WEB_UI_URL", "temporal", "must begin with https://"),
+        ("ENGROSS_BUILD_ID", "v1 beta", "must be letters"),
+        ("ENGROSS_BLOB_DAYS", "0.5", "greater than or equal to 1"),
+        ("ENGROSS_POLLERS", "1", "greater than or equal to 2"),
+    ],
+)
+def test_settings_of_the_operation_are_checked(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name}: .*{complaint}"):
+        load(monkeypatch, **{name: value})
+
+
+def test_nothing_of_the_operation_is_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(monkeypatch)
+    assert (settings.encryption_keys, settings.otlp_endpoint, settings.build_id, settings.result_days) == (None,) * 4
