@@ -46,7 +46,8 @@ class OperationsSettings(BaseSettings):
     # Versions
     deployment: str = Field("engross", description="Name of this worker deployment in Temporal")
     build_id: str | None = Field(
-        None, description="Version of this build: runs stay on the build they began on. Unset, workers are not versioned"
+        None,
+        description="Version of this build: runs stay on the build they began on. Unset, workers are not versioned",
     )
 
     # Retention
