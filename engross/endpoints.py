@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engross.errors import ConfigurationError, ServiceUnavailable
 from engross.settings import Settings
+from engross.temporal_profile import connect_config
 
 STACK_FILE = "stack.json"
 
@@ -65,11 +66,10 @@ def running_stack(home: Path) -> Endpoints | None:
 
 
 def temporal_options(settings: Settings, address: str) -> dict[str, Any]:
-    """Arguments for `temporalio.client.Client.connect`: TEMPORAL_* variables and profiles give TLS and keys."""
-    from temporalio.envconfig import ClientConfig  # costs 0.2 s, and most commands don't connect
+    """Arguments for `temporalio.client.Client.connect`.
 
-    options: dict[str, Any] = dict(ClientConfig.load_client_connect_config())
-    options["target_host"] = address
-    if "temporal_namespace" in settings.model_fields_set or "namespace" not in options:
-        options["namespace"] = settings.temporal_namespace
-    return options
+    With a server of yours TEMPORAL_* variables and profiles give TLS and keys; the embedded one needs none. Raises
+    `ConfigurationError`, see `engross.temporal_profile`.
+    """
+    options = connect_config(settings.temporal_variables) if settings.temporal_address else {}
+    return options | {"target_host": address, "namespace": settings.temporal_namespace}

@@ -14,6 +14,7 @@ from engross.names import LOCAL, PROVIDERS
 from engross.operations_settings import OperationsSettings
 from engross.people_settings import PeopleSettings
 from engross.routes import TIERS, Tier, parse_limits, parse_prices, parse_route
+from engross.temporal_profile import asks_for_profile, connect_config, temporal_variables
 
 PREFIX: Final = "ENGROSS_"
 STAND_IN: Final = "stand-in"
@@ -133,6 +134,8 @@ class Settings(PeopleSettings, OperationsSettings):
 
     # No setting: the base URL of the local model that the embedded stack in `home` runs; see `load_settings`.
     _embedded_local: str | None = PrivateAttr(None)
+    # The TEMPORAL_* variables of the environment and of `.env`: Temporal's library reads the former only.
+    _temporal_variables: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("jobs_path", "document_roots", mode="before")
     @classmethod
@@ -169,6 +172,21 @@ class Settings(PeopleSettings, OperationsSettings):
         copy = self.model_copy()
         copy._embedded_local = address
         return copy
+
+    def with_temporal(self, variables: dict[str, str]) -> Self:
+        """These settings with Temporal's own variables, and the address and namespace of the profile that they name."""
+        copy = self.model_copy()
+        copy._temporal_variables = variables
+        if asks_for_profile(variables):
+            profile = connect_config(variables)
+            copy.temporal_address = profile.get("target_host", copy.temporal_address)
+            copy.temporal_namespace = profile.get("namespace", copy.temporal_namespace)
+        return copy
+
+    @property
+    def temporal_variables(self) -> dict[str, str]:
+        """The TEMPORAL_* variables that are set."""
+        return self._temporal_variables
 
     @property
     def embedded_local(self) -> str | None:
@@ -241,6 +259,7 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
             f"{_name_of(problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}" for problem in error.errors()
         ]
         raise ConfigurationError("; ".join(problems)) from None
+    settings = settings.with_temporal(temporal_variables(env_file))
     stack = running_stack(settings.home)
     return settings.with_local_model(stack.local_model if stack else None)
 
