@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
 from temporalio.client import Client
-from temporalio.common import WorkerDeploymentVersion
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkerDeploymentConfig
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.documents.pool import ParserPool
+from engross.catalog import Catalog
 from engross.endpoints import Endpoints, temporal_options
 from engross.errors import ServiceUnavailable
 from engross.names import WORKFLOWS_QUEUE
@@ -23,13 +22,12 @@ from workers.health import Check, health_server
 from workers.interceptor import StepInterceptor
 from workers.loading import together
 from workers.search_attributes import ensure_search_attributes
+from workers.versions import deployment_config
 from workers.waking import wake_after_start
 from workers.wiring import Wiring, activities_of, wire, workflows_of
 
 _HEALTH_HOST: Final = "127.0.0.1"
 _CONNECT_EVERY_SECONDS: Final = 1.0
-# Long enough for a running model call to hand its reply back; what takes longer is retried elsewhere.
-_DRAIN: Final = timedelta(seconds=30)
 # A workflow task stuck to a worker that died waits this long before another may have it.
 _STICKY: Final = timedelta(seconds=2)
 
@@ -56,14 +54,14 @@ async def serve(
             if stop.is_set():
                 break
             activities = await activities_of(queue, wiring, stack)
-            await stack.enter_async_context(_worker(client, queue, activities, workflows_of(wiring.catalog)))
+            await stack.enter_async_context(_worker(client, settings, queue, activities, wiring.catalog))
             polled.append(queue)
             _log.info("queue is polled", queue=queue)
         else:
             _log.info("worker is polling", queues=list(queues), jobs=sorted(wiring.catalog.jobs))
             stack.callback(asyncio.create_task(wake_after_start(client, wiring.redis, queues)).cancel)
         await stop.wait()
-        _log.info("worker is draining", seconds=_DRAIN.total_seconds())
+        _log.info("worker is draining", seconds=settings.drain_seconds)
     _log.info("worker has stopped")
 
 
@@ -85,23 +83,28 @@ async def _connect(settings: Settings, address: str, stop: asyncio.Event) -> Cli
     return None
 
 
-def _worker(client: Client, queue: str, activities: Sequence[Callable[..., Any]], workflows: Sequence[type]) -> Worker:
+def _worker(
+    client: Client, settings: Settings, queue: str, activities: Sequence[Callable[..., Any]], catalog: Catalog
+) -> Worker:
     return Worker(
         client,
         task_queue=queue,
-        workflows=workflows if queue == WORKFLOWS_QUEUE else (),
+        workflows=workflows_of(catalog) if queue == WORKFLOWS_QUEUE else (),
         activities=activities,
         interceptors=[StepInterceptor()],
         # The sandbox would take more CPU than the steps of a short run. Workflows run in it where they are tested and
         # replayed, which is where a mistake is found; see docs/adr/0021.
         workflow_runner=UnsandboxedWorkflowRunner(),
-        graceful_shutdown_timeout=_DRAIN,
+        # Long enough for a running model call to hand its reply back; what takes longer is retried elsewhere.
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         sticky_queue_schedule_to_start_timeout=_STICKY,
-        # Named, not versioned yet. Without a name the SDK hashes every loaded module for one, which takes seconds.
-        deployment_config=WorkerDeploymentConfig(
-            version=WorkerDeploymentVersion(deployment_name="engross", build_id=version("engross")),
-            use_worker_versioning=False,
-        ),
+        max_concurrent_activities=settings.activity_slots,
+        max_concurrent_local_activities=settings.activity_slots,
+        max_concurrent_workflow_tasks=settings.workflow_slots,
+        max_concurrent_activity_task_polls=settings.pollers,
+        max_concurrent_workflow_task_polls=settings.pollers,
+        max_cached_workflows=settings.cached_runs,
+        deployment_config=deployment_config(settings),
     )
 
 

@@ -30,8 +30,9 @@ STAND_IN_COMMAND: Final = (sys.executable, "-P", "-m", "workers.local.standin")
 LOCAL_MODEL_COMMAND: Final = (sys.executable, "-P", "-m", "workers.local.local_model")
 WORKER_COMMAND: Final = (sys.executable, "-P", "-m", "starters.cli", "worker")
 
-STOP_SECONDS: Final = {WORKER: 40.0}  # a worker drains: it lets model calls that are under way end
-STOP_SECONDS_OTHERWISE: Final = 15.0
+STOP_SECONDS: Final = 15.0
+# Beyond the time that a worker gives to what it has begun.
+AFTER_DRAIN_SECONDS: Final = 10.0
 
 _CHECK_SECONDS: Final = 2.0
 
@@ -70,6 +71,11 @@ def servers(settings: Settings) -> tuple[Service, ...]:
     if settings.embedded_local:
         wanted.append(local_model(settings))
     return tuple(wanted)
+
+
+def stop_seconds(name: str, settings: Settings) -> float:
+    """How long the process of that name may take to end."""
+    return settings.drain_seconds + AFTER_DRAIN_SECONDS if name == WORKER else STOP_SECONDS
 
 
 def temporal(settings: Settings) -> Service:

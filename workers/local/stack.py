@@ -71,7 +71,7 @@ def up(settings: Settings, *, worker: bool, local_model: bool = False, report: R
 def down(settings: Settings, report: Report = _silent) -> tuple[str, ...]:
     """Stop the processes that `up` recorded, the worker first; gives the names of those that ran.
 
-    A worker gets 40 s to finish what it has begun. Raises `ServiceUnavailable` when a process cannot be ended.
+    A worker gets ENGROSS_DRAIN_SECONDS, and a little more, to finish what it has begun. Raises `ServiceUnavailable` when a process cannot be ended.
     """
     if not settings.home.is_dir():
         return ()
@@ -79,7 +79,7 @@ def down(settings: Settings, report: Report = _silent) -> tuple[str, ...]:
         running = _running(settings.home)
         for name in sorted(running, key=services.START_ORDER.index, reverse=True):
             report(f"stopping {name}")
-            _stop(running[name])
+            _stop(running[name], services.stop_seconds(name, settings))
         state.forget(settings.home)
     return tuple(running)
 
@@ -209,10 +209,9 @@ def _wait_until_ready(group: Iterable[Service], running: dict[str, ProcessRecord
         time.sleep(_POLL_SECONDS if pending else 0)
 
 
-def _stop(record: ProcessRecord) -> None:
+def _stop(record: ProcessRecord, seconds: float) -> None:
     process = processes.find(record.pid, record.create_time)
-    grace = services.STOP_SECONDS.get(record.name, services.STOP_SECONDS_OTHERWISE)
-    if process is not None and not processes.stop(process, grace):
+    if process is not None and not processes.stop(process, seconds):
         raise ServiceUnavailable(f"{record.name} (pid {record.pid}) does not end, not even when killed")
 
 

@@ -87,7 +87,8 @@ def test_a_worker_that_ignores_sigterm_is_killed_with_its_children(
     only_worker: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "WORKER_COMMAND", (*FAKE_WORKER, "--stubborn"))
-    monkeypatch.setitem(services.STOP_SECONDS, "worker", 0.2)
+    monkeypatch.setattr(services, "AFTER_DRAIN_SECONDS", 0.1)
+    only_worker = only_worker.model_copy(update={"drain_seconds": 0.1})
     (record,) = stack.up(only_worker, worker=True).running
     (child,) = psutil.Process(record.pid).children()
 

@@ -1,0 +1,148 @@
+"""The last line of defence of logs and traces: no secret leaves here, and nothing that could be a document's text.
+
+Whoever logs is to name nothing of that kind in the first place. This catches what slips through.
+"""
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import structlog
+from pydantic import SecretStr
+
+from engross.settings import Settings
+
+HIDDEN: Final = "[redacted]"
+
+_MOST_CHARACTERS: Final = 500
+_MOST_ITEMS: Final = 50
+_DEEPEST: Final = 4
+# Shorter ones are found in too much that is none.
+_SHORTEST_SECRET: Final = 8
+# What is named so by its last word holds text, unless it is a number.
+_TEXTS: Final = frozenset(
+    "answer answers arguments bodies body completion content contents data document documents draft filename html input"
+    " input_messages messages note notes output page pages payload prompt prompts quote quotes reply result text texts"
+    " transcript value values".split()
+)
+_SECRETS: Final = frozenset(
+    "apikey authorization cookie credential credentials key_id passwd password secret secrets token".split()
+)
+_SECRET_KEYS: Final = frozenset("access api encryption master private secret signing".split())
+# By our own contract these never hold text, and can be long: they are cut. All else that is long is left out.
+_TOLD: Final = frozenset(("event", "message", "reason", "cause"))
+_WORDS: Final = re.compile(r"[^a-z0-9]+")
+_SHAPES: Final = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic
+    r"|\beg_[0-9a-f]{8}_[A-Za-z0-9_-]{43}"  # keys of people
+    r"|\bgh[pousr]_\w{20,}|\bxox[a-z]-[\w-]{10,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}"
+    r"|\beyJ[\w-]+\.[\w-]+\.[\w-]*",  # JSON web tokens
+    re.DOTALL,
+)
+_NAMED: Final = re.compile(
+    r"(\b(?:bearer|basic)\s+|\b(?:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?)"
+    r"(?!bearer|basic)[^\s\"'&,;]{3,}",
+    re.IGNORECASE,
+)
+_IN_URLS: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/@:]*:)[^\s/@]+(?=@)", re.IGNORECASE)
+
+
+class Redactor:
+    """A structlog processor; `value` does the same for what is not a log line. `secrets` are hidden wherever met."""
+
+    def __init__(self, secrets: Collection[str] = ()) -> None:
+        known = sorted((secret for secret in secrets if len(secret) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, _logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {self._plain(str(key)): self.value(str(key), value) for key, value in event.items()}
+
+    def value(self, name: str, value: object, depth: int = 0) -> Any:
+        """What may be shown of `value`, in types that JSON has. Of objects it doesn't know, their type."""
+        words = _WORDS.split(name.lower())
+        if _is_secret(words):
+            return HIDDEN if value else value
+        if value is None or isinstance(value, bool | int):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, str):
+            return self._text(words[-1], value.value if isinstance(value, Enum) else value)
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            return self._many(name, value, depth)
+        if isinstance(value, Decimal | date | timedelta | UUID):
+            return str(value)
+        if isinstance(value, PurePath):
+            return self._text(words[-1], str(value))
+        return f"<{type(value).__name__}>"
+
+    def _text(self, word: str, text: str) -> str:
+        if word in _TEXTS:
+            return f"[{len(text)} characters]"
+        if len(text) <= _MOST_CHARACTERS:
+            return self._plain(text)
+        shown = self._plain(text)[:_MOST_CHARACTERS] + " " if word in _TOLD else ""
+        return f"{shown}[{len(text)} characters]"
+
+    def _many(self, name: str, value: Any, depth: int) -> Any:
+        if depth >= _DEEPEST or len(value) > _MOST_ITEMS:
+            return f"[{len(value)} items]"
+        if isinstance(value, Mapping):
+            return {self._plain(str(key)): self.value(f"{name}.{key}", each, depth + 1) for key, each in value.items()}
+        return [self.value(name, each, depth + 1) for each in value]
+
+    def _plain(self, text: str) -> str:
+        if self._known is not None:
+            text = self._known.sub(HIDDEN, text)
+        text = _SHAPES.sub(HIDDEN, text)
+        text = _NAMED.sub(rf"\g<1>{HIDDEN}", text)
+        return _IN_URLS.sub(rf"\g<1>{HIDDEN}", text) if "://" in text else text
+
+
+def secrets_of(settings: Settings, environment: Mapping[str, str]) -> frozenset[str]:
+    """What must not be shown of these settings and variables: keys, and passwords in addresses."""
+    return frozenset(_of_settings(settings)) | frozenset(_of_environment(environment))
+
+
+def _of_settings(settings: Settings) -> Iterator[str]:
+    for field in type(settings).model_fields:
+        value = getattr(settings, field)
+        if isinstance(value, SecretStr):
+            secret = value.get_secret_value()
+            # Master keys are a list of names and keys.
+            yield from (secret, *(part.partition(":")[2] for part in secret.split(",")))
+        elif isinstance(value, str) and "://" in value:
+            yield from _of_address(value)
+    # Whoever knows these addresses can post to them.
+    for address in (settings.notify_slack, settings.notify_webhook):
+        if address:
+            yield address
+            yield urlsplit(address).path
+
+
+def _of_address(address: str) -> Iterator[str]:
+    try:
+        password = urlsplit(address).password
+    except ValueError:  # no address that could be split, so none with a password that works
+        return
+    if password:
+        yield from (password, unquote(password))
+
+
+def _of_environment(environment: Mapping[str, str]) -> Iterator[str]:
+    for name, value in environment.items():
+        if _is_secret(_WORDS.split(name.lower())):
+            yield value
+
+
+def _is_secret(words: list[str]) -> bool:
+    last = words[-1]
+    return last in _SECRETS or (last == "key" and len(words) > 1 and words[-2] in _SECRET_KEYS)
