@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 from temporalio import activity
 
-from activities.metrics import EXTRACTION_SECONDS
 from activities.ports import Blobs, Parsers
 from activities.sources import Sources
 from engross.catalog import Catalog
@@ -110,8 +109,7 @@ class Preparation:
 
     async def text(self, document: DocumentSource, tenant: str, data: bytes) -> TextRef:
         """The document's text, extracted and stored. Raises `DocumentError`s."""
-        with EXTRACTION_SECONDS.time():
-            text = await self._parsers.extract(data, document.label)
+        text = await self._parsers.extract(data, document.label)
         blob: BlobRef = await self._blobs.put(tenant, text.model_dump_json().encode(), "application/json")
         return TextRef(
             tenant=blob.tenant,

@@ -26,7 +26,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.approvals.rows import ApprovalRows
 from activities.documents.inline import is_plain
-from activities.storage import BlobStore, ResultStore
+from activities.storage import ResultStore
 from activities.storage.database import Database
 from engross.catalog import Catalog, load_catalog
 from engross.contracts import DEFAULT_TENANT, BlobRef, BudgetState, DocumentSource, RunRequest
@@ -41,6 +41,7 @@ from starters.connection import RPC_TIMEOUT, connect, translated
 from starters.identity import submitter_of
 from starters.reader import RunReader
 from starters.reports import Submitted
+from workers.stores_access import open_blobs
 from workers.waking import wake, wake_parked
 
 # Longer than anything but people takes; without it a run that nobody serves would stay for ever.
@@ -74,7 +75,7 @@ class Client(RunReader):
         """
         settings = settings or load_settings()
         endpoints = resolve(settings)
-        blobs = BlobStore.open(settings.blobs_url)
+        blobs = open_blobs(settings)
         connection = await connect(settings, endpoints)
         database = Database.open(settings.results_url)
         results = ResultStore(database)

@@ -11,14 +11,14 @@ from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
-from engross.endpoints import Endpoints, temporal_options
+from engross.endpoints import Endpoints
 from engross.errors import ConfigurationError, EngrossError, InvalidRequest, RunNotFound, ServiceUnavailable
 from engross.names import REGISTER_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings
+from workers.temporal_access import connect_options
 
 CONNECT_SECONDS: Final = 10.0
 RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -38,11 +38,11 @@ async def connect(settings: Settings, endpoints: Endpoints) -> Client:
     Raises `ServiceUnavailable` when nothing answers within `CONNECT_SECONDS`, `ConfigurationError` when access is
     refused.
     """
-    options = temporal_options(settings, endpoints.temporal)
+    options = connect_options(settings, endpoints.temporal)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             with translated(endpoints.temporal):
-                return await Client.connect(**options, data_converter=pydantic_data_converter, runtime=_quiet_runtime())
+                return await Client.connect(**options, runtime=_quiet_runtime())
     except (TimeoutError, RuntimeError, ValueError) as error:
         # The SDK reports a refused connection as a RuntimeError, a bad address as a ValueError.
         raise _unreachable(endpoints.temporal) from error

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from workers.tracing import close_tracing
+
 T = TypeVar("T")
 
 # Temporal's client threads can abort a process that exits at once (sdk-python issue 300); they are gone after this.
@@ -12,7 +14,10 @@ _SETTLE_SECONDS: Final = 0.02
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, run to its end like `asyncio.run` does."""
-    return asyncio.run(_settled(work))
+    try:
+        return asyncio.run(_settled(work))
+    finally:
+        close_tracing()
 
 
 async def _settled(work: Coroutine[Any, Any, T]) -> T:

@@ -1,22 +1,36 @@
-"""Around every activity: heartbeats, names for failures, a line in the log. Activities themselves stay free of it."""
+"""Around every activity: heartbeats, names for failures, a line in the log, counts. Activities stay free of it."""
 
 import asyncio
 import random
 import time
-import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from prometheus_client import Counter, Histogram
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from engross.errors import BillingUnclear, EngrossError, ExtractionCrashed, Postponed, ProviderError, RateLimited
+from engross.names import is_name
+from workers.library_logs import places_of
+from workers.tracing import trace_id
+
+STEPS: Final = Counter(
+    "engross_steps", "Steps by how they ended: done, failed, broke", ("activity", "outcome", "error")
+)
+STEP_SECONDS: Final = Histogram(
+    "engross_step_seconds",
+    "Time of a step",
+    ("activity",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
 
 _CRASHES_BEFORE_GIVING_UP: Final = 2
+_ABOUT: Final = ("result", "request", "text")
 _JITTER: Final = 0.25
 _log = structlog.get_logger(__name__)
 
@@ -31,28 +45,61 @@ class StepInterceptor(Interceptor):
 class _Step(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 - the SDK's name
         info = activity.info()
-        structlog.contextvars.bind_contextvars(
-            run_id=info.workflow_id, activity=info.activity_type, attempt=info.attempt
-        )
+        structlog.contextvars.bind_contextvars(**_about(info, input.args))
         started = time.monotonic()
         try:
             async with _heartbeats(info.heartbeat_timeout):
                 result = await super().execute_activity(input)
         except EngrossError as error:
+            _count(info, started, "failed", error.type)
             _log.warning("step failed", error=error.type, message=str(error), seconds=_since(started))
             raise as_failure(error, info.attempt) from None
-        except ApplicationError:
+        except ApplicationError as error:
+            _count(info, started, "failed", error.type or "")
             raise
         except Exception as error:  # noqa: BLE001 - it goes on as a named failure
             # A bug or a library's own trouble. Its message can hold document text, so only the places are told.
-            places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)][-5:]
-            _log.error("step broke", error=type(error).__name__, places=places, seconds=_since(started))
+            name = type(error).__name__
+            _count(info, started, "broke", name)
+            _log.error("step broke", error=name, places=places_of(error.__traceback__), seconds=_since(started))
             raise ApplicationError(
-                f"unexpected {type(error).__name__} in {info.activity_type}; the worker's log says where",
-                type="Unexpected",
+                f"unexpected {name} in {info.activity_type}; the worker's log says where", type="Unexpected"
             ) from None
+        _count(info, started, "done")
         _log.info("step done", seconds=_since(started))
         return result
+
+
+def _about(info: activity.Info, args: Sequence[Any]) -> dict[str, str | int]:
+    """The fields of every line that is logged in the step."""
+    about = {
+        "run_id": info.workflow_id,
+        **_given(args[0] if args else None),
+        "workflow_id": info.workflow_id,
+        "workflow_run_id": info.workflow_run_id,
+        "activity": info.activity_type,
+        "attempt": info.attempt,
+        "trace_id": trace_id(),
+    }
+    return {name: value for name, value in about.items() if value}
+
+
+def _given(given: object) -> dict[str, str]:
+    """Whose work it is, as far as the step's argument says: itself, or what it is about."""
+    parts = [given, *(getattr(given, name, None) for name in _ABOUT)]
+    found: dict[str, str] = {}
+    for name in ("tenant", "job", "step"):
+        for part in parts:
+            value = getattr(part, name, None)
+            value = getattr(value, "name", value)  # a step's plan has a name
+            if isinstance(value, str) and is_name(value):  # what else people send can be anything
+                found.setdefault(name, value)
+    return found
+
+
+def _count(info: activity.Info, started: float, outcome: str, error: str = "") -> None:
+    STEPS.labels(info.activity_type, outcome, error).inc()
+    STEP_SECONDS.labels(info.activity_type).observe(time.monotonic() - started)
 
 
 def as_failure(error: EngrossError, attempt: int) -> ApplicationError:

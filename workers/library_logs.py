@@ -26,9 +26,8 @@ _PLACES: Final = 5
 _MOST_CHARACTERS: Final = 200
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'|`[^`]*`")
 # The rest of what the core says of a failed task is the failure itself, message and payloads included.
-_CORE_FIELDS: Final = frozenset(
-    "activity_id activity_type attempt namespace queue_kind run_id task_queue task_type worker_instance_key workflow_id"
-    " workflow_type".split()
+_CORE_FIELD: Final = re.compile(
+    r"activity_id|activity_type|attempt|namespace|run_id|task_queue|task_type|workflow_id|workflow_type"
 )
 
 
@@ -83,4 +82,4 @@ def _core_message(record: logging.LogRecord) -> str:
 def _fields_of(core: Any) -> dict[str, Any]:
     # The workflow's id is the run's name everywhere else, and the core's run id the execution's.
     names = {"workflow_id": "run_id", "run_id": "workflow_run_id"}
-    return {names.get(name, name): value for name, value in core.fields.items() if name in _CORE_FIELDS}
+    return {names.get(name, name): value for name, value in core.fields.items() if _CORE_FIELD.fullmatch(name)}

@@ -4,6 +4,7 @@ Imports next to nothing itself: the parsers, processes of their own, are started
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,24 +15,29 @@ from engross.endpoints import resolve
 from engross.names import DOCUMENTS_QUEUE
 from engross.settings import Settings
 from workers.loading import aside
-from workers.logs import configure_logs
+from workers.logs import Levels, configure_logs
 from workers.queues import check_queues, default_queues, in_order
+from workers.redaction import secrets_of
+from workers.tracing import close_tracing
 
 
 def run_worker(settings: Settings, queues: Sequence[str] | None = None) -> int:
     """Serves `queues` (default: all that this installation can) until SIGTERM or SIGINT, then drains. Exit code."""
-    configure_logs(settings.log_level)
-    asyncio.run(_run(settings, in_order(queues or default_queues(settings), settings)))
+    levels = configure_logs(settings.log_level, secrets_of(settings, os.environ))
+    try:
+        asyncio.run(_run(settings, in_order(queues or default_queues(settings), settings), levels))
+    finally:
+        close_tracing()
     return 0
 
 
-async def _run(settings: Settings, queues: Sequence[str]) -> None:
+async def _run(settings: Settings, queues: Sequence[str], levels: Levels) -> None:
     check_queues(queues)
     endpoints = resolve(settings)
     stop = _stop_event()
     async with _parsers(settings, queues) as parsers:
         serving = await aside(import_module, "workers.serving")
-        await serving.serve(settings, endpoints, queues, parsers, stop)
+        await serving.serve(settings, endpoints, queues, parsers, levels, stop)
 
 
 @asynccontextmanager

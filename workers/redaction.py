@@ -26,16 +26,13 @@ _MOST_ITEMS: Final = 50
 _DEEPEST: Final = 4
 # Shorter ones are found in too much that is none.
 _SHORTEST_SECRET: Final = 8
-# What is named so by its last word holds text, unless it is a number.
-_TEXTS: Final = frozenset(
-    "answer answers arguments bodies body completion content contents data document documents draft filename html input"
-    " input_messages messages note notes output page pages payload prompt prompts quote quotes reply result text texts"
-    " transcript value values".split()
+# What is named so, by its last word, holds text unless it is a number.
+_TEXT: Final = re.compile(
+    r"answers?|arguments|body|bodies|completion|contents?|data|documents?|draft|filename|html|inputs?|messages|notes?"
+    r"|outputs?|pages?|payload|prompts?|quotes?|reply|result|texts?|transcript|values?"
 )
-_SECRETS: Final = frozenset(
-    "apikey authorization cookie credential credentials key_id passwd password secret secrets token".split()
-)
-_SECRET_KEYS: Final = frozenset("access api encryption master private secret signing".split())
+_SECRET: Final = re.compile(r"apikey|authorization|cookie|credentials?|passwd|password|secrets?|token")
+_SECRET_KEY: Final = re.compile(r"access|api|encryption|master|private|secret|signing")
 # By our own contract these never hold text, and can be long: they are cut. All else that is long is left out.
 _TOLD: Final = frozenset(("event", "message", "reason", "cause"))
 _WORDS: Final = re.compile(r"[^a-z0-9]+")
@@ -67,30 +64,30 @@ class Redactor:
 
     def value(self, name: str, value: object, depth: int = 0) -> Any:
         """What may be shown of `value`, in types that JSON has. Of objects it doesn't know, their type."""
-        words = _WORDS.split(name.lower())
-        if _is_secret(words):
+        if _is_secret(name):
             return HIDDEN if value else value
         if value is None or isinstance(value, bool | int):
             return value
         if isinstance(value, float):
             return value if math.isfinite(value) else str(value)
         if isinstance(value, str):
-            return self._text(words[-1], value.value if isinstance(value, Enum) else value)
+            return self._text(name, value.value if isinstance(value, Enum) else value)
         if isinstance(value, Mapping | list | tuple | set | frozenset):
             return self._many(name, value, depth)
         if isinstance(value, Decimal | date | timedelta | UUID):
             return str(value)
         if isinstance(value, PurePath):
-            return self._text(words[-1], str(value))
+            return self._text(name, str(value))
         return f"<{type(value).__name__}>"
 
-    def _text(self, word: str, text: str) -> str:
-        if word in _TEXTS:
+    def _text(self, name: str, text: str) -> str:
+        # In a mapping, what is in a field of an answer is part of the answer.
+        if any(_TEXT.fullmatch(words[-1]) for words in _words(name)):
             return f"[{len(text)} characters]"
+        shown = self._plain(text)
         if len(text) <= _MOST_CHARACTERS:
-            return self._plain(text)
-        shown = self._plain(text)[:_MOST_CHARACTERS] + " " if word in _TOLD else ""
-        return f"{shown}[{len(text)} characters]"
+            return shown
+        return f"{shown[:_MOST_CHARACTERS] if name in _TOLD else ''}[{len(text)} characters]"
 
     def _many(self, name: str, value: Any, depth: int) -> Any:
         if depth >= _DEEPEST or len(value) > _MOST_ITEMS:
@@ -139,10 +136,17 @@ def _of_address(address: str) -> Iterator[str]:
 
 def _of_environment(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
-        if _is_secret(_WORDS.split(name.lower())):
+        if _is_secret(name):
             yield value
 
 
-def _is_secret(words: list[str]) -> bool:
-    last = words[-1]
-    return last in _SECRETS or (last == "key" and len(words) > 1 and words[-2] in _SECRET_KEYS)
+def _is_secret(name: str) -> bool:
+    return any(
+        _SECRET_KEY.fullmatch(words[-2]) if words[-1] in ("key", "keys") and words[1:] else _SECRET.fullmatch(words[-1])
+        for words in _words(name)
+    )
+
+
+def _words(name: str) -> list[list[str]]:
+    """`answer.unit_price` as its parts, each as its words."""
+    return [_WORDS.split(part) for part in name.lower().split(".")]

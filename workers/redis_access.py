@@ -17,6 +17,7 @@ from activities.guards.completions import Completions
 from activities.guards.durability import check_durability
 from engross.errors import ServiceUnavailable
 from engross.settings import Settings
+from workers.stores_access import sealer_of
 
 LEASE_SECONDS: Final = 15.0
 # Beyond a call's own time limit: the end of every call must find its reservation.
@@ -52,7 +53,8 @@ def open_completions(settings: Settings, client: redis.Redis) -> Completions:
     """The completion store in that Redis."""
     if settings.redis_url is not None and settings.secret is None:
         _log.warning("ENGROSS_SECRET is not set: workers on other machines can't use this one's kept replies")
-    return Completions(client, secret=installation_secret(settings), lease_seconds=LEASE_SECONDS)
+    secret, sealer = installation_secret(settings), sealer_of(settings)
+    return Completions(client, secret=secret, lease_seconds=LEASE_SECONDS, sealer=sealer)
 
 
 def open_budgets(settings: Settings, client: redis.Redis) -> Budgets:

@@ -1,32 +1,41 @@
 """What a worker does once its libraries are loaded: it connects, and polls each queue as soon as it can serve it."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any, Final
 
 import structlog
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.documents.pool import ParserPool
+from activities.guards.breaker import Breaker
+from activities.metrics import bound_tenants
 from engross.catalog import Catalog
-from engross.endpoints import Endpoints, temporal_options
+from engross.endpoints import Endpoints
 from engross.errors import ServiceUnavailable
 from engross.names import WORKFLOWS_QUEUE
 from engross.settings import Settings
-from workers.health import Check, health_server
+from workers.gauges import Source, tell_build, watch
+from workers.gauges_queries import circuit_states, poller_counts, sources_of
+from workers.health import About, Check, health_server
 from workers.interceptor import StepInterceptor
 from workers.loading import together
+from workers.log_level import follow
+from workers.logs import Levels
+from workers.redis_access import open_budgets
+from workers.runtime import build_runtime
 from workers.search_attributes import ensure_search_attributes
-from workers.versions import deployment_config
+from workers.temporal_access import connect_options
+from workers.versions import deployment_config, tell_when_idle
 from workers.waking import wake_after_start
 from workers.wiring import Wiring, activities_of, wire, workflows_of
 
-_HEALTH_HOST: Final = "127.0.0.1"
 _CONNECT_EVERY_SECONDS: Final = 1.0
 # A workflow task stuck to a worker that died waits this long before another may have it.
 _STICKY: Final = timedelta(seconds=2)
@@ -35,21 +44,31 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve(
-    settings: Settings, endpoints: Endpoints, queues: Sequence[str], parsers: ParserPool, stop: asyncio.Event
+    settings: Settings,
+    endpoints: Endpoints,
+    queues: Sequence[str],
+    parsers: ParserPool,
+    levels: Levels,
+    stop: asyncio.Event,
 ) -> None:
     """Polls `queues`, each from when all that its activities use is loaded and connected, until `stop`; then drains.
 
     Needs `parsers` that were begun when `documents` is among the queues.
     """
+    runtime, core_metrics = build_runtime()
+    bound_tenants(settings.metric_tenants)
     async with AsyncExitStack() as stack:
         wiring, client = await together(
-            stack.enter_async_context(wire(settings, endpoints, parsers)), _connect(settings, endpoints.temporal, stop)
+            stack.enter_async_context(wire(settings, endpoints, parsers)),
+            _connect(settings, endpoints.temporal, runtime, stop),
         )
         if client is None:
             return
         polled: list[str] = []
         checks = _checks(client, wiring, lambda: [queue for queue in queues if queue not in polled])
-        await stack.enter_async_context(health_server(_HEALTH_HOST, settings.health_port, checks))
+        about = _about(client, wiring, core_metrics, stop)
+        await stack.enter_async_context(health_server(settings.health_host, settings.health_port, checks, about))
+        _in_background(stack, follow(wiring.redis, levels))
         for queue in queues:
             if stop.is_set():
                 break
@@ -59,19 +78,27 @@ async def serve(
             _log.info("queue is polled", queue=queue)
         else:
             _log.info("worker is polling", queues=list(queues), jobs=sorted(wiring.catalog.jobs))
-            stack.callback(asyncio.create_task(wake_after_start(client, wiring.redis, queues)).cancel)
+            _in_background(stack, wake_after_start(client, wiring.redis, queues))
+            _in_background(stack, tell_when_idle(client, settings))
+            if WORKFLOWS_QUEUE in queues:
+                _in_background(stack, watch(_sources(client, wiring)))
         await stop.wait()
         _log.info("worker is draining", seconds=settings.drain_seconds)
     _log.info("worker has stopped")
 
 
-async def _connect(settings: Settings, address: str, stop: asyncio.Event) -> Client | None:
+def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Until `stack` is left."""
+    stack.callback(asyncio.create_task(work).cancel)
+
+
+async def _connect(settings: Settings, address: str, runtime: Runtime, stop: asyncio.Event) -> Client | None:
     """A connected client; waits for a server that isn't there yet, and says so. None when told to stop first."""
-    options = temporal_options(settings, address)
+    options = connect_options(settings, address, in_worker=True)
     waiting = False
     while not stop.is_set():
         try:
-            client = await Client.connect(**options, data_converter=pydantic_data_converter)
+            client = await Client.connect(**options, runtime=runtime)
         except (RPCError, RuntimeError) as error:
             if not waiting:
                 _log.warning("waiting for Temporal", address=address, error=type(error).__name__)
@@ -116,6 +143,23 @@ def _checks(client: Client, wiring: Wiring, waiting: Callable[[], Collection[str
         "blobs": wiring.blobs.check,
         "results": wiring.results.check,
     }
+
+
+def _about(client: Client, wiring: Wiring, core_metrics: str, stop: asyncio.Event) -> About:
+    build = {"version": version("engross"), "build_id": wiring.settings.build_id or ""}
+    tell_build(**build)
+    return About(
+        build=build,
+        circuits=lambda: circuit_states(Breaker(wiring.redis)),
+        pollers=lambda: poller_counts(client),
+        core_metrics=core_metrics,
+        draining=stop,
+    )
+
+
+def _sources(client: Client, wiring: Wiring) -> dict[str, Source]:
+    budgets = open_budgets(wiring.settings, wiring.redis)
+    return sources_of(client, wiring.redis, wiring.records.database, budgets, wiring.settings)
 
 
 async def _all_polled(waiting: Collection[str]) -> None:

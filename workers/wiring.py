@@ -37,6 +37,7 @@ from engross.settings import Settings
 from workers.loading import aside, together
 from workers.queues import provider_of
 from workers.redis_access import installation_secret, open_redis
+from workers.stores_access import open_blobs
 from workflows.approval import Approval, Tell
 from workflows.batch import Batch
 from workflows.batch_group import BatchGroup
@@ -112,7 +113,7 @@ async def wire(settings: Settings, endpoints: Endpoints, parsers: ParserPool) ->
     for name, reason in catalog.broken.items():
         _log.error("job is broken and cannot run", job=name, reason=reason)
     async with AsyncExitStack() as stack:
-        blobs = BlobStore.open(settings.blobs_url)
+        blobs = open_blobs(settings)
         database = Database.open(settings.results_url)
         stack.push_async_callback(database.close)
         results, records = ResultStore(database), Records.of(database, installation_secret(settings))

@@ -13,6 +13,7 @@ from engross.contracts import ChildParked, ErrorInfo, Outcome
 from engross.names import CHILD_PARKED_SIGNAL, NEEDS_APPROVAL, PARKED_MEMO
 from workflows import failures
 from workflows.attributes import OUTCOME
+from workflows.telling import tell
 
 # A day less than clients let a run live: it then ends by the name of its trouble, with its accounts stored.
 _AT_MOST: Final = timedelta(days=6)
@@ -80,6 +81,7 @@ class Parking:
         parked = OUTCOME.value_set(outcome.value) if reason else OUTCOME.value_unset()
         workflow.upsert_search_attributes([parked])
         workflow.upsert_memo({PARKED_MEMO: reason})
+        tell("run parked" if reason else "run goes on", error=reason.type if reason else None)
         self._tell()
         if self._parent:
             task = asyncio.create_task(self._tell_parent(reason))
@@ -92,4 +94,4 @@ class Parking:
         try:
             await workflow.get_external_workflow_handle(self._parent).signal(CHILD_PARKED_SIGNAL, news)
         except FailureError:
-            workflow.logger.info("the parent has ended, and could not be told that this run waits")
+            tell("the parent has ended, and could not be told that this run waits")

@@ -21,6 +21,7 @@ from workflows import failures, steps
 from workflows.attributes import JOB, OUTCOME, TENANT
 from workflows.children import Children
 from workflows.parking import Parking
+from workflows.telling import tell
 
 
 class Place(Protocol):
@@ -94,8 +95,11 @@ class OwnWorkflow:
         """What people decide, however long it takes. Meanwhile this run is parked."""
         name = approval_id(self.run_id)
         parking.note(name, ErrorInfo(type=NEEDS_APPROVAL, message=needed(request, name)))
+        tell("people are asked", step=request.step, risk=request.risk.value, round=len(request.rounds) + 1)
         try:
-            return await children.run(APPROVAL, request, ApprovalResult, job=request.job, run_id=name)
+            told = await children.run(APPROVAL, request, ApprovalResult, job=request.job, run_id=name)
+            tell("people decided", step=request.step, verdict=told.verdict.value, people=len(told.by))
+            return told
         finally:
             parking.note(name, None)
 

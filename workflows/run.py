@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
 
 from engross.contracts import (
@@ -36,6 +35,7 @@ from workflows.gate import Gate, Passed
 from workflows.ladder import Host, Ladder, Question
 from workflows.parking import Parking
 from workflows.place import OwnWorkflow, Place
+from workflows.telling import tell, tell_end
 from workflows.window import to_its_end
 
 
@@ -217,7 +217,7 @@ class Run:
     def raise_budget(self, more: BudgetRaise) -> BudgetState:
         """Lets this run spend more, and tries again."""
         self.accounts.lift(more.by_usd)
-        workflow.logger.info("budget raised", extra={"by_usd": str(more.by_usd), "by": more.by})
+        tell("budget raised", run_id=self.run_id, request=self.request, by_usd=float(more.by_usd))
         self._spread_budget()
         return self.budget_state()
 
@@ -244,6 +244,7 @@ class Run:
         if complaint:
             raise failures.named("InvalidRequest", complaint)
         self._place.introduce(self.request)
+        tell("run begun", run_id=self.run_id, request=self.request)
         return self
 
     async def __aexit__(
@@ -295,5 +296,6 @@ class Run:
         await to_its_end(self._place.store(request, here=here))  # what is being stored was paid for
         self._result = result
         self._place.show_end(ending.outcome)
+        tell_end(result, self.request)
         self._tell(ending.outcome)
         return result

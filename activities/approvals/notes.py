@@ -7,8 +7,9 @@ from temporalio import activity
 from activities.approvals.audit import AuditEntry, AuditLog
 from activities.approvals.cases import Cases
 from activities.approvals.rows import ApprovalRows
+from activities.metrics import APPROVAL_DECISIONS, job_label, tenant_label
 from activities.storage.database import Database
-from engross.contracts import ApprovalEvent, ApprovalNote, Noted, Verdict
+from engross.contracts import ApprovalEvent, ApprovalNote, EventKind, Noted, Verdict
 
 _NOBODY: Final = "engross"
 
@@ -33,10 +34,20 @@ class Noting:
         """Writes `note`. Raises `InvalidRequest` when it names no tenant or no opening time."""
         async with self._database.writing() as connection:
             await self._audit.write(connection, [_entry(note, event) for event in note.events])
-            await self._rows.write(connection, note)
+            is_news = await self._rows.write(connection, note)
             if note.state.verdict is Verdict.CORRECTED:
                 await self._cases.write(connection, note)
+        if is_news and _tells_the_end(note):
+            job, tenant = job_label(note.request.job), tenant_label(note.request.tenant)
+            APPROVAL_DECISIONS.labels(job, tenant, note.state.verdict.value).inc()
         return Noted(has_channels=self._has_channels)
+
+
+def _tells_the_end(note: ApprovalNote) -> bool:
+    """Whether what closed the approval is in this note: later ones, about acts that came too late, say so too."""
+    state = note.state
+    acts = [event for event in note.events if event.kind is not EventKind.REFUSED]
+    return state.verdict is not Verdict.OPEN and any(event.at == state.decided_at for event in acts)
 
 
 def _entry(note: ApprovalNote, event: ApprovalEvent) -> AuditEntry:

@@ -71,8 +71,8 @@ class ApprovalRows:
         async with self._database.writing() as connection:
             await self.write(connection, note)
 
-    async def write(self, connection: AsyncConnection, note: ApprovalNote) -> None:
-        """`put` in a transaction of the caller's.
+    async def write(self, connection: AsyncConnection, note: ApprovalNote) -> bool:
+        """`put` in a transaction of the caller's; whether the note is newer than what was stored.
 
         A note is newer when its attempt is the same and its revision higher, or when it is of another attempt that
         opened later, or at the same time with a higher revision. Raises `InvalidRequest` when it says no opening time.
@@ -80,8 +80,10 @@ class ApprovalRows:
         # Locks the counter, and in SQLite the database, before anything is read.
         lock = update(CHANGES).where(CHANGES.c.name == _ALL).values(number=CHANGES.c.number).returning(CHANGES.c.number)
         number: int = (await connection.execute(lock)).scalar_one() + 1
-        if (await connection.execute(self._put, _row_of(note, number))).first() is not None:
+        is_newer = (await connection.execute(self._put, _row_of(note, number))).first() is not None
+        if is_newer:
             await connection.execute(update(CHANGES).where(CHANGES.c.name == _ALL).values(number=number))
+        return is_newer
 
     async def get(self, approval_id: str) -> ApprovalRow | None:
         """The approval of that id; None when there is none."""

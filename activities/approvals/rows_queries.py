@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NoReturn
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, RowMapping, Select, case, func, or_, select, tuple_
 
 from activities.approvals.rows_tables import APPROVALS
 from activities.storage.rows import stamp, storable
@@ -60,6 +60,17 @@ def page_query(wanted: Wanted, after: str | None, limit: int) -> Select[Any]:
 def count_query(wanted: Wanted) -> Select[Any]:
     """How many rows are wanted, as `total`."""
     return select(func.count().label("total")).select_from(APPROVALS).where(*_conditions(wanted))
+
+
+def open_query(now: str) -> Select[Any]:
+    """The open approvals by `tenant`, `job` and `risk`: `total`, those that are `overdue` at `now` (as `stamp` writes
+    it), and when the `oldest` was opened."""
+    table = APPROVALS.c
+    overdue = func.sum(case((table.due_at < now, 1), else_=0)).label("overdue")
+    oldest = func.min(table.opened_at).label("oldest")
+    groups = (table.tenant, table.job, table.risk)
+    query = select(*groups, func.count().label("total"), overdue, oldest)
+    return query.where(table.verdict == str(Verdict.OPEN)).group_by(*groups)
 
 
 def cursor_at(order: Order, row: RowMapping) -> str:

@@ -9,6 +9,7 @@ from activities.checks.answer import check_answer, read_json
 from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.checks.fixes import mend
 from activities.checks.told import labels_of, told_by
+from activities.metrics import REPAIRS, tenant_label
 from activities.ports import Blobs, Parsers
 from engross.catalog import Catalog
 from engross.contracts import BlobRef, Problem, RepairRequest, Reply, ReplyStatus
@@ -39,6 +40,7 @@ class Repairs:
         text = json.dumps(mend(output, json.loads(mended)), ensure_ascii=False)
         checked = check_answer(output, text, request.sources)
         if checked.value is not None:
+            REPAIRS.labels(request.job, request.step.name, tenant_label(ref.tenant), "fixed").inc()
             answer = await self._blobs.put(ref.tenant, checked.value, "application/json")
             mended_reply = _free(request.reply, answer=answer)
             told = told_by(checked.value, request.step.tells, labels_of(self._catalog.get(request.job), output))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from activities.documents import extraction, frames, limits, pictures, places, repair
 from activities.documents.frames import Header
 from activities.documents.serving import Handler, claim_stdout, serve
+from activities.documents.sniff import sniff
 from engross.errors import DocumentTooLarge
 
 
@@ -17,11 +18,12 @@ def handlers(max_expanded_mb: int) -> dict[str, Handler]:
     """What a child can do, by the `op` of a job."""
 
     def extract(header: Header, data: bytes) -> tuple[Header, bytes]:
-        result = extraction.extract(data, header["suffix"], max_expanded_mb=max_expanded_mb)
+        kind = sniff(data, header["suffix"])
+        result = extraction.read(data, kind, max_expanded_mb=max_expanded_mb)
         text = result.text.encode()
         if len(text) > frames.MAX_REPLY:
             raise DocumentTooLarge(f"over {frames.MAX_REPLY >> 20} MB of text; split the document")
-        return {"page_starts": result.page_starts, "flags": result.flags}, text
+        return {"page_starts": result.page_starts, "flags": result.flags, "format": kind.name}, text
 
     def repair_json(header: Header, data: bytes) -> tuple[Header, bytes]:
         repaired = repair.repair(data.decode())

@@ -11,7 +11,11 @@ _office = OfficeReader()
 
 def extract(data: bytes, suffix: str, *, max_expanded_mb: int) -> CanonicalText:
     """The canonical text of a document whose name ends in `suffix`. Raises `DocumentError`s."""
-    kind = sniff(data, suffix)
+    return read(data, sniff(data, suffix), max_expanded_mb=max_expanded_mb)
+
+
+def read(data: bytes, kind: Format, *, max_expanded_mb: int) -> CanonicalText:
+    """The canonical text of a document of that format. Raises `DocumentError`s."""
     if kind is Format.PDF:
         return canonical(read_pdf(data))
     if kind is Format.TEXT:

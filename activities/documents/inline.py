@@ -5,6 +5,7 @@ from typing import Final
 
 from activities.documents import plain
 from activities.documents.canonical import canonical
+from activities.documents.counting import counted
 from activities.documents.sniff import Format, sniff
 from activities.ports import ExtractedText, Parsers
 from engross.errors import DocumentError, UnsupportedFormat
@@ -22,7 +23,9 @@ class InlineText:
     async def extract(self, data: bytes, name: str) -> ExtractedText:
         """The canonical text. Raises `UnsupportedFormat` when that takes a parser and there is none."""
         if is_plain(data, name):
-            return canonical(*plain.read(data))
+            with counted() as reading:
+                reading.format = Format.TEXT
+                return canonical(*plain.read(data))
         if self._parsers is None:
             raise UnsupportedFormat("not a small plain text: it needs a parser")
         return await self._parsers.extract(data, name)

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from activities.documents import frames
 from activities.documents.canonical import CanonicalText
+from activities.documents.counting import counted
 from activities.documents.drawn import MAX_WIDTH, PNG_MARK, Places
 from activities.documents.frames import Header
 from activities.documents.process import ParserProcess, child_command
 from activities.documents.repair import MAX_BYTES, MAX_SECONDS
+from activities.documents.sniff import Format
 from engross import errors
 from engross.errors import (
     ConfigurationError,
@@ -105,13 +107,16 @@ class ParserPool:
 
     async def extract(self, data: bytes, name: str) -> CanonicalText:
         """The canonical text of a document. Of `name` only the extension is used. Raises `DocumentError`s."""
-        if not data:
-            raise EmptyDocument("the file is empty (0 bytes)")
-        reply, body = await self._run({"op": "extract", "suffix": PurePath(name).suffix.lower()}, data, self._seconds)
-        try:
-            return CanonicalText(text=body.decode(), page_starts=reply["page_starts"], flags=reply["flags"])
-        except (KeyError, UnicodeDecodeError, ValidationError):
-            raise ExtractionCrashed(_NONSENSE) from None
+        header = {"op": "extract", "suffix": PurePath(name).suffix.lower()}
+        with counted() as reading:
+            if not data:
+                raise EmptyDocument("the file is empty (0 bytes)")
+            reply, body = await self._run(header, data, self._seconds)
+            try:
+                reading.format = Format[str(reply["format"])]
+                return CanonicalText(text=body.decode(), page_starts=reply["page_starts"], flags=reply["flags"])
+            except (KeyError, UnicodeDecodeError, ValidationError):
+                raise ExtractionCrashed(_NONSENSE) from None
 
     async def repair_json(self, text: str) -> str | None:
         """Badly written JSON as valid JSON; None when it holds no object or array, or takes too much to mend."""

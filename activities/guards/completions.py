@@ -21,15 +21,13 @@ import redis.asyncio
 import structlog
 from prometheus_client import Counter
 
+from activities.encryption.sealing import Sealer, is_sealed
 from activities.guards import completion_scripts as scripts
 from activities.guards.redis_errors import translated
-from engross.errors import ConfigurationError, InvalidRequest, ServiceUnavailable
+from engross.errors import ConfigurationError, CorruptDocument, InvalidRequest, KeyUnavailable, ServiceUnavailable
 from engross.names import is_name
 
 REJECTED: Final = Counter("engross_completions_rejected", "Entries that were forged, damaged or another key's")
-MAYBE_BILLED: Final = Counter(
-    "engross_completions_maybe_billed", "Calls that vanished in flight and were granted again"
-)
 
 _PREFIX: Final = "engross:completion"
 _SECRET_BYTES: Final = 16
@@ -89,6 +87,12 @@ class Busy:
     seconds_left: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    token: str
+    reply: bytes
+
+
 class Completions:
     """Paid replies, shared by all workers.
 
@@ -97,17 +101,28 @@ class Completions:
     workers) signs replies: one that somebody else wrote, that is damaged, or that was moved from another key or tenant
     counts as absent. Intents are not signed, as the server writes them: a forged one delays a call, by a day at most.
 
+    With a sealer, replies are encrypted under the key of their tenant; clear ones from before are read. Without the
+    right key, `begin` and `finish` raise `TenantErased` or `KeyUnavailable`: to pay again would be no help.
+
     Every method raises `ServiceUnavailable` when Redis does not answer; whether the change was made is then unknown,
     and all but `begin` may be repeated with the same arguments to the same effect.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, *, secret: bytes, lease_seconds: float = 15.0) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        *,
+        secret: bytes,
+        lease_seconds: float = 15.0,
+        sealer: Sealer | None = None,
+    ) -> None:
         if len(secret) < _SECRET_BYTES:
             raise ConfigurationError(f"the secret of the completion store has less than {_SECRET_BYTES} bytes")
         if not 0 < lease_seconds <= _LEASE_SECONDS:
             raise ConfigurationError(f"a lease lasts up to {_LEASE_SECONDS:.0f} seconds, not {lease_seconds}")
         self._client = client
         self._secret = secret
+        self._sealer = sealer
         self._lease_ms = max(1, round(lease_seconds * 1000))
         self._begin = client.register_script(scripts.BEGIN)
         self._renew = client.register_script(scripts.RENEW)
@@ -126,12 +141,11 @@ class Completions:
         owner = hashlib.sha256(holder.encode(errors="surrogatepass")).hexdigest()
         met, detail = await self._apply(self._begin, key, token, owner, self._lease_ms)
         if met == b"reply":
-            return Found(detail)
+            return Found(detail.reply)
         if met == b"busy":
             return Busy(detail / 1000)
         resends, vanished = detail
         if vanished:
-            MAYBE_BILLED.inc()
             _log.warning("maybe billed", tenant=key.tenant, job=key.job, digest=key.digest, resends=resends)
         return Granted(token, resends)
 
@@ -153,8 +167,10 @@ class Completions:
         """
         if ttl_seconds <= 0:
             raise ValueError("ttl_seconds must be positive")
-        met, _ = await self._apply(self._finish, key, self._seal(key, token, reply), ttl_seconds * 1000)
-        return met == b"stored"
+        entry = await self._entry_of(key, token, reply)
+        met, detail = await self._apply(self._finish, key, entry, ttl_seconds * 1000)
+        # Encrypted anew by a call that is repeated, an entry looks like another one; what is in it is the same.
+        return met == b"stored" or detail == _Kept(token, reply)
 
     async def abandon(self, key: CompletionKey, token: str) -> None:
         """Take the intent back: the call surely did not happen, or was not billed. The next holder need not wait.
@@ -184,22 +200,35 @@ class Completions:
                 met, detail = await script(keys=[key.name], args=[rejected, *args])
             if met != b"reply":
                 return met, detail
-            reply = self._open(key, detail)
-            if reply is not None:
-                return met, reply
+            kept = await self._open(key, detail)
+            if kept is not None:
+                return met, kept
             REJECTED.inc()
             _log.warning("completion rejected", tenant=key.tenant, job=key.job, digest=key.digest)
             # Named by its hash: what somebody else stores in the meantime is not thrown away with it.
             rejected = hashlib.sha1(detail, usedforsecurity=False).hexdigest()
         raise ServiceUnavailable("the completion store meets forged replies; see who else writes to this Redis")
 
-    def _seal(self, key: CompletionKey, token: str, reply: bytes) -> bytes:
+    async def _entry_of(self, key: CompletionKey, token: str, reply: bytes) -> bytes:
+        if self._sealer is not None:
+            reply = await self._sealer.seal(key.tenant, reply, key.name)
         body = base64.b64encode(reply).decode()
         entry = {"state": "reply", "tenant": key.tenant, "token": token, "reply": body}
         return json.dumps(entry | {"mac": self._mac(key, token, body)}).encode()
 
-    def _open(self, key: CompletionKey, value: bytes) -> bytes | None:
-        """The reply in an entry; None unless this installation stored it, whole, under this key, for this tenant."""
+    async def _open(self, key: CompletionKey, value: bytes) -> _Kept | None:
+        """What is in an entry; None unless this installation stored it, whole, under this key, for this tenant."""
+        kept = self._signed(key, value)
+        if kept is None or not is_sealed(kept.reply):
+            return kept
+        if self._sealer is None:
+            raise KeyUnavailable("a kept reply is encrypted: set ENGROSS_ENCRYPTION_KEYS as on the other machines")
+        try:
+            return _Kept(kept.token, await self._sealer.unseal(key.tenant, kept.reply, key.name))
+        except CorruptDocument:
+            return None
+
+    def _signed(self, key: CompletionKey, value: bytes) -> _Kept | None:
         try:
             entry = json.loads(value)
             if entry["state"] != "reply" or entry["tenant"] != key.tenant:
@@ -207,7 +236,7 @@ class Completions:
             mac = self._mac(key, entry["token"], entry["reply"])
             if not hmac.compare_digest(mac.encode(), entry["mac"].encode()):
                 return None
-            return base64.b64decode(entry["reply"], validate=True)
+            return _Kept(entry["token"], base64.b64decode(entry["reply"], validate=True))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error):
             return None
 

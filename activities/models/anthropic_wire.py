@@ -22,7 +22,15 @@ class AnthropicProvider:
 
     def __init__(self, *, api_key: str, base_url: str | None, seconds: float) -> None:
         http = anthropic.DefaultAioHttpClient(**client_options(seconds))
-        self._sdk = anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=http)
+        self._sdk = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            http_client=http,
+            # Its own span would double that of `activities.models.spans`, and variables of the environment can put
+            # the text of requests and replies into it. Nor has a provider to know which trace a call belongs to.
+            open_telemetry={"traces": False, "propagation": False},
+        )
         self._seconds = seconds
 
     async def call(self, call: ModelCall) -> RawReply:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from pydantic import BaseModel
@@ -16,7 +16,7 @@ from activities.checks.drafts import SEVERAL_ANSWERS, Draft
 from activities.checks.told import labels_of, told_by
 from activities.documents.canonical import CanonicalText
 from activities.guards.budgets import Budget
-from activities.models.accounts import account
+from activities.models.accounts import Asked, account, lost_counted
 from activities.models.guarded import Guarded, Terms
 from activities.models.paid import Caller, Paid, PaidOnce
 from activities.models.preflight import Estimate, Preflight
@@ -24,6 +24,7 @@ from activities.models.prices import same_model
 from activities.models.prompts import Prompt, build_prompt
 from activities.models.providers import ModelCall, Provider
 from activities.models.replies import RawReply
+from activities.models.spans import observed
 from activities.models.tokens import count_tokens
 from activities.ports import Blobs
 from engross.catalog import Catalog
@@ -72,7 +73,7 @@ class Models:
             raise ConfigurationError(f"this worker has no key for {request.model.provider}; set it and restart")
         output = self._catalog.get(request.job).step(request.step.name).output
 
-        caller = _caller(request)
+        caller, asked, cost = _caller(request), Asked.of(request), partial(self._cost, request)
         # Before anybody is told that a call begins: a worker that dies up to then has left nothing that looks billed.
         prepared = await self._prepared(request, output, caller)
         telling: list[asyncio.Task[tuple[Budget, ...]]] = []
@@ -80,10 +81,8 @@ class Models:
         async def call() -> RawReply:
             if isinstance(prepared, EngrossError):
                 raise prepared
-            asked, terms = prepared
-            raw, told = await self._guarded.call(
-                terms, lambda: provider.call(asked), lambda raw: self._cost(request, raw)
-            )
+            model_call, terms = prepared
+            raw, told = await self._guarded.call(terms, lambda: observed(asked, provider, model_call, cost), cost)
             telling.append(told)
             return raw
 
@@ -96,17 +95,18 @@ class Models:
 
         started = time.monotonic()
         try:
-            paid = await self._paid.reply(request, caller, call, is_answer)
+            with lost_counted(asked):
+                paid = await self._paid.reply(request, caller, call, is_answer)
         finally:
             nearly_spent = [budget for task in telling for budget in await task]
         if paid.source is ReplySource.RECOVERED:
             # The attempt that made the call died: it may have kept the reply and not yet settled the price.
-            budgets, cost = self._preflight.budgets(request), self._cost(request, paid.raw)
-            nearly_spent.extend(await self._guarded.pay(budgets, caller.holder, cost))
+            budgets = self._preflight.budgets(request)
+            nearly_spent.extend(await self._guarded.pay(budgets, caller.holder, cost(paid.raw)))
         seconds = time.monotonic() - started
         judged = await self._judge(request, paid.raw, check)
         reply = self._reply(request, paid, judged, seconds, nearly_spent)
-        account(request, reply, seconds)
+        account(request, reply)
         return reply
 
     async def _prepared(

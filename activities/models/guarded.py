@@ -10,7 +10,7 @@ import structlog
 
 from activities.guards.breaker import Permit, Rest
 from activities.guards.budgets import Budget, Refused, Reserved
-from activities.metrics import BUDGETS_NEARLY_SPENT, CIRCUIT_OPENED, POSTPONED
+from activities.metrics import BUDGETS_NEARLY_SPENT, CIRCUIT_OPENED, LIMIT_WAIT_SECONDS, POSTPONED
 from activities.models.replies import RawReply
 from engross.contracts import ModelRef
 from engross.errors import (
@@ -156,6 +156,7 @@ class Guarded:
             raise BudgetExhausted(_spent(held, terms), held.seconds, held.budget.scope)
         if wait:
             POSTPONED.labels(terms.model.provider, "limit").inc()
+            LIMIT_WAIT_SECONDS.labels(terms.model.provider).observe(wait)
             raise LimitReached(f"the limit of {terms.model} is used up for now", wait)
 
     async def _ask_circuit(self, terms: Terms) -> Permit:

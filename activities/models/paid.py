@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import structlog
 
 from activities.guards.completions import Busy, CompletionKey, Found, Granted, completion_key
-from activities.metrics import COMPLETIONS_SERVED, COMPLETIONS_UNSTORED
+from activities.metrics import COMPLETIONS_UNSTORED
 from activities.models.replies import RawReply
 from engross.contracts import AskRequest, Contract, ReplySource
 from engross.errors import BillingUnclear, CallInFlight, EngrossError, ProviderError, ServiceUnavailable
@@ -98,9 +98,9 @@ class PaidOnce:
             if isinstance(found, Granted):
                 return await self._call(key, found, caller, call, is_answer)
             if found.run == caller.run and found.holder in ("", caller.holder):
-                return _served(Paid(found.raw, ReplySource.RECOVERED, found.maybe_billed))
+                return Paid(found.raw, ReplySource.RECOVERED, found.maybe_billed)
             if found.run == caller.run or found.is_answer:
-                return _served(Paid(found.raw, ReplySource.CACHED))
+                return Paid(found.raw, ReplySource.CACHED)
         raise CallInFlight("another run's reply to this request is no answer; asking again")
 
     async def _granted_or_found(self, key: CompletionKey, caller: Caller) -> Granted | Kept:
@@ -194,8 +194,3 @@ def _parts(request: AskRequest) -> list[str]:
         *given,
         *sources,
     ]
-
-
-def _served(paid: Paid) -> Paid:
-    COMPLETIONS_SERVED.labels(paid.source.value).inc()
-    return paid

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
+from activities.metrics import NOTICES
 from activities.notices.told import Told
 from engross.errors import NoticeRefused
 
@@ -26,12 +27,15 @@ class Record:
         """Sends it, unless that is done. Keeps a refusal; raises `NoticeFailed` where trying again can help."""
         if delivery in self._fates:
             return
+        channel, _, _ = delivery.partition(":")
         try:
             await send()
         except NoticeRefused as refusal:
             self._fates[delivery] = str(refusal)
+            NOTICES.labels(channel, "refused").inc()
         else:
             self._fates[delivery] = ""
+            NOTICES.labels(channel, "delivered").inc()
         self.keep()
 
     def keep(self) -> None:
@@ -45,7 +49,10 @@ class Record:
 
 
 class Channel(Protocol):
-    """A way to tell people."""
+    """A way to tell people. The names of its deliveries in a record are `name`, or begin with it and a colon."""
+
+    @property
+    def name(self) -> str: ...
 
     async def send(self, told: Told, record: Record) -> None:
         """Tells it to everybody by whom `record` doesn't have it yet.

@@ -67,6 +67,8 @@ class Mail:
     `tls` says whom to trust, by default the machine's authorities. `seconds` is how long each answer may take.
     """
 
+    name: Final = "mail"
+
     def __init__(
         self,
         url: str,
@@ -165,7 +167,7 @@ class Mail:
 
 
 def _name(number: str) -> str:
-    return f"mail:{number}"
+    return f"{Mail.name}:{number}"
 
 
 def _sender(text: str) -> Address:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.metrics import NOTICES
 from activities.notices.channel import Channel, Record
 from activities.notices.told import is_told, told_of
 from engross.contracts import Noted, Notice
@@ -40,6 +41,9 @@ class Notices:
             )
         finally:
             record.keep()  # the next attempt gets the details of the last heartbeat, which may have none
+        for channel, outcome in zip(self._channels, outcomes, strict=True):
+            if isinstance(outcome, EngrossError):
+                NOTICES.labels(channel.name, "failed" if outcome.retryable else "refused").inc()
         _judge([outcome for outcome in outcomes if outcome is not None], record.refusals)
         return Noted()
 

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Final
 
 from activities.notices.channel import Record
 from activities.notices.posting import SECONDS, check_address, post
@@ -12,13 +13,15 @@ from activities.notices.words import chat_text
 class Slack:
     """Posts notices to `address`, which is a secret. `seconds` is how long the receiver may take."""
 
+    name: Final = "slack"
+
     def __init__(self, address: str, *, seconds: float = SECONDS) -> None:
         self._address = check_address(address, "ENGROSS_NOTIFY_SLACK")
         self._seconds = seconds
 
     async def send(self, told: Told, record: Record) -> None:
         """See `Channel.send`."""
-        await record.once("slack", partial(self._post, told))
+        await record.once(self.name, partial(self._post, told))
 
     async def _post(self, told: Told) -> None:
         body = json.dumps({"text": chat_text(told)}).encode()

@@ -41,6 +41,8 @@ def signature(key: bytes, notice_id: str, timestamp: int, body: bytes) -> str:
 class Webhook:
     """Posts notices to `address`. `secret` is the installation's; `seconds` is how long the receiver may take."""
 
+    name: Final = "webhook"
+
     def __init__(self, address: str, *, secret: bytes, seconds: float = SECONDS) -> None:
         self._address = check_address(address, "ENGROSS_NOTIFY_WEBHOOK")
         self._key = _key(secret)
@@ -48,7 +50,7 @@ class Webhook:
 
     async def send(self, told: Told, record: Record) -> None:
         """See `Channel.send`."""
-        await record.once("webhook", partial(self._post, told))
+        await record.once(self.name, partial(self._post, told))
 
     async def _post(self, told: Told) -> None:
         now = datetime.now(UTC)

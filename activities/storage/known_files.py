@@ -43,10 +43,10 @@ class KnownFiles:
         known = self._unchanged(key)
         return known.data if known else None
 
-    def is_durable(self, key: str) -> bool:
-        """Whether a file was flushed by this process, and has not changed since."""
+    def is_durable(self, key: str, *, since: float = 0) -> bool:
+        """Whether a file was flushed by this process, has not changed since, and is from after `since` (s, Unix)."""
         known = self._unchanged(key)
-        return known is not None and known.durable
+        return known is not None and known.durable and known.state[2] >= since * 1e9
 
     def state(self, key: str) -> State | None:
         """How a file is now; None when there is none, or when a change to come could not be told from the last."""
@@ -84,6 +84,11 @@ class KnownFiles:
         if len(self._folders) > _MOST_FOLDERS:
             self._folders.clear()
         self._folders.update(flushed)
+
+    def touch(self, key: str) -> None:
+        """Makes a file new, though old enough for any change from now on to be told apart. Blocks."""
+        now = time.time_ns() - 2 * _OLD_ENOUGH
+        os.utime(self._root / key, ns=(now, now))
 
     def _unchanged(self, key: str) -> _Known | None:
         known = self._files.get(key)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, select, tuple_
 from activities.ports import RunReport
 from activities.storage.batches import BATCH_INDEXES, BATCH_ROWS, BatchRows, batch_row
 from activities.storage.costs import SPENT, CostLine, CostsBy, costs_query, in_order, line_of
+from activities.storage.counting import count
 from activities.storage.database import Database
 from activities.storage.details import DETAILS, details_of, of_same_run
 from activities.storage.rows import INDEXES, RUNS, StoredRun, run_of, stamp
@@ -59,7 +60,8 @@ class ResultStore:
         rows = Rows()
         rows.add(RunReport(request, answer, ledger or request.ledger))
         async with self._database.writing() as connection:
-            await self._writes.write(connection, rows)
+            news = await self._writes.write(connection, rows)
+        count(news)
 
     async def put_group(self, request: StoreGroupRequest, reports: Sequence[RunReport]) -> None:
         """Stores rows of a batch, and `reports` on their runs as `put` does, all or nothing.
@@ -71,7 +73,8 @@ class ResultStore:
         for report in sorted(reports, key=lambda each: each.request.result.run_id):
             rows.add(report)
         async with self._database.writing() as connection:
-            await self._writes.write(connection, rows)
+            news = await self._writes.write(connection, rows)
+        count(news)
 
     async def get(self, run_id: str) -> StoredRun | None:
         """The newest row of that id; None when there is none."""

@@ -11,13 +11,19 @@ from engross.settings import load_settings
 from starters.cli.approvals_commands import approvals
 from starters.cli.audit_commands import audit
 from starters.cli.batch_commands import batch
+from starters.cli.builds_commands import builds
 from starters.cli.cases_commands import cases
+from starters.cli.codec_commands import codec_server
 from starters.cli.ending import EPILOG, Commands
+from starters.cli.erase_commands import tenant
 from starters.cli.formats import Format
+from starters.cli.gc_commands import gc
 from starters.cli.groups import budget, cache, ledger, notices
 from starters.cli.guard import check_rooms
+from starters.cli.logs_commands import logs
 from starters.cli.options import JobFilter, Json, OutcomeFilter, Run, TenantFilter
 from starters.cli.output import data
+from starters.cli.replay_commands import replay
 from starters.cli.users_commands import users
 
 app = typer.Typer(
@@ -259,11 +265,17 @@ def console() -> None:
 
 
 app.command()(ledger)
+app.command()(replay)
+app.command()(gc)
+app.command("codec-server")(codec_server)
 app.add_typer(approvals, name="approvals")
 app.add_typer(audit, name="audit")
 app.add_typer(batch, name="batch")
 app.add_typer(budget, name="budget")
+app.add_typer(builds, name="builds")
 app.add_typer(cache, name="cache")
 app.add_typer(cases, name="cases")
+app.add_typer(logs, name="logs")
 app.add_typer(notices, name="notices")
+app.add_typer(tenant, name="tenant")
 app.add_typer(users, name="users")

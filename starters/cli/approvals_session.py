@@ -10,7 +10,6 @@ from typing import Final
 from activities.access.store import AccessStore
 from activities.approvals.audit import AuditLog
 from activities.approvals.rows import ApprovalRows, Page, Wanted
-from activities.storage import BlobStore
 from activities.storage.database import Database
 from engross.catalog import load_catalog
 from engross.endpoints import resolve
@@ -21,6 +20,7 @@ from starters.approvals import Approvals, seen_by
 from starters.approvals_view import ApprovalView
 from starters.connection import connect
 from workers.redis_access import installation_secret
+from workers.stores_access import open_blobs
 
 SOURCE: Final = "command"
 
@@ -52,7 +52,7 @@ async def opened(settings: Settings) -> AsyncIterator[Session]:
             temporal=await connect(settings, endpoints),
             address=endpoints.temporal,
             rows=rows,
-            blobs=BlobStore.open(settings.blobs_url),
+            blobs=open_blobs(settings),
             catalog=load_catalog(settings.jobs_path),
             secret=secret,
             history=audit,

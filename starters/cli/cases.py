@@ -13,6 +13,7 @@ from engross.settings import Settings
 from starters.cli.ending import ExitCode
 from starters.cli.output import data, note
 from starters.running import run
+from workers.stores_access import open_blobs
 
 _PLAIN: Final = ("approval_id", "job", "tenant", "step", "document_sha256", "document_name", "changed", "by", "at")
 
@@ -27,7 +28,7 @@ def export(settings: Settings, *, job: str, tenant: str | None, since: date | No
 
 async def _export(settings: Settings, job: str, tenant: str | None, since: date | None, *, with_text: bool) -> int:
     """How many cases lack their values."""
-    blobs, database = BlobStore.open(settings.blobs_url), Database.open(settings.results_url)
+    blobs, database = open_blobs(settings), Database.open(settings.results_url)
     written = damaged = 0
     try:
         cases = Cases(database)

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
-from activities.storage import BlobStore, ResultStore
+from activities.storage import ResultStore
 from engross.catalog import load_catalog
 from engross.endpoints import Endpoints, resolve
 from engross.errors import ConfigurationError, EngrossError, ServiceUnavailable
@@ -23,6 +23,7 @@ from engross.names import DOCUMENTS_QUEUE, LOCAL, REGISTER_ATTRIBUTES, SEARCH_AT
 from engross.settings import STAND_IN, Settings
 from starters.cli.stack import without_password
 from starters.connection import RPC_TIMEOUT, connect, has_pollers, translated
+from workers.stores_access import open_blobs
 
 _SECONDS: Final = 5.0
 _OLDEST_PYTHON: Final = (3, 11)
@@ -196,7 +197,7 @@ def _text(value: str | bytes | None) -> str:
 async def stores(settings: Settings) -> Sequence[Check]:
     """The blob store and the result store, each written to."""
     return [
-        await _store("blob store", settings.blobs_url, lambda: BlobStore.open(settings.blobs_url).check()),
+        await _store("blob store", settings.blobs_url, lambda: open_blobs(settings).check()),
         await _store("result store", settings.results_url, lambda: _check_results(settings.results_url)),
     ]
 

@@ -103,6 +103,15 @@ class Issuer:
         email = claims.get("email") if claims.get("email_verified") is True else None
         return Subject(provider.issuer, claims["sub"], email if isinstance(email, str) else "")
 
+    async def subject_of(self, token: str) -> Subject:
+        """Who an id token is of that another program got at the issuer, with this console's client id.
+
+        Raises `NotSignedIn` when it does not hold.
+        """
+        provider = await self._provider()
+        claims = await self._claims(provider, token, None)
+        return Subject(provider.issuer, claims["sub"], "")
+
     # --- what the issuer says ---------------------------------------------------------------------------------------
 
     async def _id_token(self, provider: Provider, code: str, verifier: str, redirect_uri: str) -> str:
@@ -120,7 +129,7 @@ class Issuer:
             raise _wrong(f"no token (status {status})")
         return token
 
-    async def _claims(self, provider: Provider, token: str, nonce: str) -> dict[str, Any]:
+    async def _claims(self, provider: Provider, token: str, nonce: str | None) -> dict[str, Any]:
         try:
             claims = (await self._decoded(provider, token)).claims
             jwt.JWTClaimsRegistry(
@@ -130,7 +139,7 @@ class Issuer:
                 sub={"essential": True},
                 exp={"essential": True},
                 iat={"essential": True},
-                nonce={"essential": True, "value": nonce},
+                nonce={} if nonce is None else {"essential": True, "value": nonce},
             ).validate(claims)
         except (JoseError, ValueError) as error:
             raise _wrong(f"{type(error).__name__} of the id token") from None

@@ -21,6 +21,7 @@ from starters.connection import connect
 from starters.console.api.once import Requests
 from starters.console.documents.documents import Documents
 from workers.redis_access import installation_secret
+from workers.stores_access import open_blobs
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def _opened(settings: Settings, endpoints: Endpoints, database: Database, parsers: ParserPool) -> Services:
     connection, catalog = await connect(settings, endpoints), load_catalog(settings.jobs_path)
-    blobs, results = BlobStore.open(settings.blobs_url), ResultStore(database)
+    blobs, results = open_blobs(settings), ResultStore(database)
     secret = installation_secret(settings)
     access, rows, audit = AccessStore(database), ApprovalRows(database), AuditLog(database, secret)
     requests = Requests(database)

@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import structlog
+from prometheus_client import REGISTRY
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
+from engross.contracts import AskRequest, RunRequest, TextRef
 from engross.errors import (
     AuthenticationFailed,
     BillingUnclear,
@@ -21,6 +25,7 @@ from engross.errors import (
     ProviderTimeout,
     RateLimited,
 )
+from tests.workflows.fakes import step
 from workers.interceptor import StepInterceptor, as_failure
 
 
@@ -34,9 +39,11 @@ class Inner(ActivityInboundInterceptor):
         return await self._function()
 
 
-async def run(function: Callable[[], Awaitable[object]], environment: ActivityEnvironment | None = None) -> object:
+async def run(
+    function: Callable[[], Awaitable[object]], environment: ActivityEnvironment | None = None, *args: object
+) -> object:
     outer = StepInterceptor().intercept_activity(Inner(function))
-    given = ExecuteActivityInput(fn=function, args=[], executor=None, headers={})
+    given = ExecuteActivityInput(fn=function, args=args, executor=None, headers={})
     result: object = await (environment or ActivityEnvironment()).run(outer.execute_activity, given)
     return result
 
@@ -132,3 +139,59 @@ async def test_long_steps_heartbeat_by_themselves() -> None:
         return 3
 
     assert await run(waits_for_three_beats, environment) == 3
+
+
+def steps(outcome: str, error: str = "") -> float:
+    labels = {"activity": "unknown", "outcome": outcome, "error": error}
+    return REGISTRY.get_sample_value("engross_steps_total", labels) or 0.0
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "name"),
+    [
+        (None, "done", ""),
+        (ProviderOverloaded("HTTP 529"), "failed", "ProviderOverloaded"),
+        (ApplicationError("slow", type="StepTimedOut"), "failed", "StepTimedOut"),
+        (KeyError("Jane Doe"), "broke", "KeyError"),
+    ],
+)
+async def test_steps_are_counted_by_how_they_ended(error: Exception | None, outcome: str, name: str) -> None:
+    async def ends() -> None:
+        if error:
+            raise error
+
+    before = steps(outcome, name)
+    with suppress(ApplicationError):
+        await run(ends)
+    assert steps(outcome, name) == before + 1
+    assert REGISTRY.get_sample_value("engross_step_seconds_count", {"activity": "unknown"})
+
+
+def request() -> AskRequest:
+    text = TextRef(tenant="acme", sha256="0" * 64, size=1, pages=1, characters=1)
+    plan = step("extract")
+    return AskRequest(job="invoice", step=plan, model=plan.route[0], text=text)
+
+
+async def test_every_line_of_a_step_says_whose_work_it_is() -> None:
+    found: dict[str, object] = {}
+
+    async def looks() -> None:
+        found.update(structlog.contextvars.get_contextvars())
+
+    await run(looks, None, request())
+    info = ActivityEnvironment.default_info()
+    work = {"tenant": "acme", "job": "invoice", "step": "extract", "activity": "unknown", "attempt": 1}
+    ids = {"run_id": info.workflow_id, "workflow_id": info.workflow_id, "workflow_run_id": info.workflow_run_id}
+    assert found == work | ids
+
+
+async def test_what_is_no_name_is_no_field() -> None:
+    found: dict[str, object] = {}
+
+    async def looks() -> None:
+        found.update(structlog.contextvars.get_contextvars())
+
+    await run(looks, None, RunRequest(job="Jane Doe owes 4711", tenant="acme"))
+    assert "job" not in found
+    assert found["tenant"] == "acme"

@@ -21,6 +21,7 @@ from tests.ports import free_ports
 from tests.starters.conftest import start_server
 from tests.valkey import Valkey
 from workers import main, serving
+from workers.logs import Levels
 from workers.serving import serve
 
 QUEUES = ("workflows", "models-openai")
@@ -73,7 +74,7 @@ async def test_parsers_start_before_the_libraries_are_loaded(
 
     monkeypatch.setattr(main, "ParserPool", Watched)
     monkeypatch.setattr(main, "aside", load)
-    await main._run(settings, ["documents"])
+    await main._run(settings, ["documents"], Levels("info"))
     assert len(started) == 2
     assert not [pid for pid in started if psutil.pid_exists(pid)]
 
@@ -86,7 +87,7 @@ async def test_a_worker_that_reads_no_documents_starts_no_parsers(
 
     monkeypatch.setattr(main, "aside", load)
     with pytest.raises(ConfigurationError, match="don't start"):
-        await main._run(settings, ["workflows"])
+        await main._run(settings, ["workflows"], Levels("info"))
 
 
 async def ready(settings: Settings) -> tuple[int, dict[str, str]]:
@@ -108,7 +109,7 @@ async def test_a_queue_is_polled_while_another_still_loads_and_ready_waits_for_b
 
     monkeypatch.setattr(serving, "activities_of", activities_of)
     pool = ParserPool(size=1, seconds=1, memory_mb=128)
-    worker = asyncio.create_task(serve(settings, endpoints, QUEUES, pool, stop))
+    worker = asyncio.create_task(serve(settings, endpoints, QUEUES, pool, Levels("info"), stop))
     await until(lambda: len(asked) == 2 or worker.done())
     assert "queue=workflows" in capsys.readouterr().out
     status, checks = await ready(settings)

@@ -19,13 +19,14 @@ from engross.contracts import (
     SEGMENT_CHUNKS,
     ActKind,
     Approval,
+    ApprovalResult,
     Assessment,
     EventKind,
     Reply,
     ReplyStatus,
     Risk,
 )
-from engross.names import DECIDE, PLAIN_TEXT, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
+from engross.names import APPROVAL, DECIDE, PLAIN_TEXT, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE
 from starters.running import run
 from tests.conftest import BIN
 from tests.workflows.approvals import ScriptedPeople, act, approval_of, decide, state_of, value
@@ -35,6 +36,7 @@ from tests.workflows.fakes import ScriptedActivities, blob, reply, step
 from tests.workflows.harness import REQUEST, must_wait, until, workers
 from tests.workflows.map_reductions import document, unless
 from tests.workflows.test_fan_out import meeting
+from tests.workflows.test_parking import until_parked
 from tests.workflows.test_refine import note
 from tests.workflows.test_router import post
 from workers.search_attributes import add_search_attributes
@@ -185,6 +187,43 @@ async def record_open_approval(client: Client) -> None:
         await handle.terminate()
 
 
+async def record_parked(client: Client) -> None:
+    """Runs that still wait: for a circuit that a refused key has opened, and for a budget that somebody must raise."""
+    waiting = {
+        "waiting-for-a-circuit": must_wait("CircuitOpen", 3600, "AuthenticationFailed"),
+        "waiting-for-a-budget": must_wait("BudgetExhausted", None),
+    }
+    for name, refusal in waiting.items():
+        if is_recorded(f"chain-{name}"):
+            continue
+        async with workers(client, ScriptedActivities(replies=[refusal])):
+            handle = await client.start_workflow("chain", REQUEST, id=f"chain-{name}", task_queue=WORKFLOWS_QUEUE)
+            await until_parked(handle)
+            await write(client, f"chain-{name}", f"chain-{name}")
+            await handle.terminate()
+
+
+async def record_continued_approval(client: Client) -> None:
+    """An approval that has gone on as new, with one of two decisions counted, and ends."""
+    if is_recorded("approval-continued"):
+        return
+    people = ScriptedPeople(assessments=[Assessment(risk=Risk.HIGH, reasons=("large",))])
+    run_id = "chain-continued"
+    async with workers(client, ScriptedActivities(approval=Approval()), people):
+        waiting = await client.start_workflow("chain", REQUEST, id=run_id, task_queue=WORKFLOWS_QUEUE)
+        await until(lambda: EventKind.OPENED in people.events)
+        shown = (await state_of(client, run_id)).shown
+        await decide(client, run_id, act(ActKind.APPROVE, "ann", shown))
+        request = people.notes[-1].request.model_copy(update={"state": await state_of(client, run_id)})
+        await waiting.terminate()
+        approval = await client.start_workflow(
+            APPROVAL, request, id="continued-approval", task_queue=WORKFLOWS_QUEUE, result_type=ApprovalResult
+        )
+        await decide(client, "continued", act(ActKind.APPROVE, "bob", shown))
+        await approval.result()
+        await write(client, "continued-approval", "approval-continued")
+
+
 async def main() -> None:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(BIN / "temporal"), data_converter=pydantic_data_converter
@@ -200,6 +239,8 @@ async def main() -> None:
         await record_batch(client)
         await record_approvals(client)
         await record_open_approval(client)
+        await record_continued_approval(client)
+        await record_parked(client)
         # Of the segments the last, which has two chunks; recorded with the run that it is a part of.
         if not is_recorded("map_segment-two-chunks"):
             await write(client, f"map_reduce-segments-chunks-{SEGMENT_CHUNKS + 1}", "map_segment-two-chunks")

@@ -71,7 +71,8 @@ def up(settings: Settings, *, worker: bool, local_model: bool = False, report: R
 def down(settings: Settings, report: Report = _silent) -> tuple[str, ...]:
     """Stop the processes that `up` recorded, the worker first; gives the names of those that ran.
 
-    A worker gets ENGROSS_DRAIN_SECONDS, and a little more, to finish what it has begun. Raises `ServiceUnavailable` when a process cannot be ended.
+    A worker gets ENGROSS_DRAIN_SECONDS, and a little more, to finish what it has begun. Raises `ServiceUnavailable`
+    when a process cannot be ended.
     """
     if not settings.home.is_dir():
         return ()

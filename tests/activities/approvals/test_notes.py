@@ -14,6 +14,7 @@ from activities.approvals.rows import ApprovalRows
 from engross.contracts import ApprovalNote, EventKind, Noted, TextRef, Verdict
 from engross.errors import InvalidRequest
 from tests.activities.approvals.records import NOW, SECRET, blob, database_at, event, note
+from tests.metrics import counted
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,17 @@ async def test_repeating_it_changes_nothing(stores: Stores) -> None:
     before = await stores.everything()
     await stores.noting.note_approval(corrected())
     assert await stores.everything() == before
+
+
+async def test_a_verdict_is_counted_once(stores: Stores) -> None:
+    late = event(4, EventKind.REFUSED, by="zoe", detail="approve: LateDecision", at=NOW + timedelta(hours=1))
+    closed = corrected()
+    after = note(request={"step": "extract"}, state={**dict(closed.state), "revision": 5}, events=[late])
+    with counted() as grown:
+        await stores.noting.note_approval(note(events=[event(1)]))
+        for told in (closed, closed, after):
+            await stores.noting.note_approval(told)
+    assert grown == {"engross_approval_decisions_total{job=invoice,tenant=acme,verdict=corrected}": 1}
 
 
 async def test_all_is_written_or_nothing(stores: Stores) -> None:

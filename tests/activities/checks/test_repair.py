@@ -10,6 +10,7 @@ from activities.checks.repair import Repairs
 from engross.catalog import load_catalog
 from engross.contracts import ModelRef, Problem, RepairRequest, Reply, ReplyStatus, StepPlan, Usage
 from tests.activities.fakes import MemoryBlobs, PlainParsers
+from tests.metrics import counted
 
 RECEIPT = {"company": "Corner Shop", "date": "2020-05-05", "address": None, "total": 9.5}
 
@@ -49,7 +50,9 @@ async def repair(
     ],
 )
 async def test_a_mended_answer_is_valid_and_free(text: str, repaired: str | None) -> None:
-    reply, blobs, _ = await repair(text, repaired)
+    with counted() as grown:
+        reply, blobs, _ = await repair(text, repaired)
+    assert grown == {"engross_repairs_total{job=receipt,rung=fixed,step=extract,tenant=acme}": 1}
     assert (reply.status, reply.draft, reply.problems) == (ReplyStatus.VALID, None, ())
     assert (reply.calls, reply.usage, reply.cost_usd) == (0, Usage(), Decimal(0))
     assert reply.answer is not None

@@ -8,6 +8,11 @@ from activities.documents import frames, limits
 from activities.documents.frames import Header
 from activities.documents.serving import claim_stdout, serve
 
+NONSENSE: dict[str, tuple[Header, bytes]] = {
+    "nonsense": ({"page_starts": "none"}, b"\xff"),
+    "new format": ({"page_starts": [0], "flags": [], "format": ["a secret from the document"]}, b"text"),
+}
+
 
 def extract(header: Header, data: bytes) -> tuple[Header, bytes]:
     order = data.decode()
@@ -27,13 +32,11 @@ def extract(header: Header, data: bytes) -> tuple[Header, bytes]:
         raise KeyError("a secret from the document")
     if order == "environment":
         return _reply("\n".join(sorted(os.environ)))
-    if order == "nonsense":
-        return {"page_starts": "none"}, b"\xff"
-    return _reply(order)
+    return NONSENSE.get(order) or _reply(order)
 
 
 def _reply(text: str) -> tuple[Header, bytes]:
-    return {"page_starts": [0], "flags": []}, text.encode()
+    return {"page_starts": [0], "flags": [], "format": "TEXT"}, text.encode()
 
 
 def shout(header: Header, data: bytes) -> tuple[Header, bytes]:

@@ -5,6 +5,7 @@ import pytest
 from activities.documents.canonical import CanonicalText
 from activities.documents.inline import MOST_BYTES, InlineText, is_plain
 from engross.errors import EmptyDocument, UnsupportedFormat
+from tests.metrics import counted
 
 
 class Parsers:
@@ -35,15 +36,22 @@ def test_what_is_plain(data: bytes, name: str, expected: bool) -> None:
 
 
 async def test_plain_text_needs_no_parser() -> None:
-    text = await InlineText(Parsers()).extract(b"one\x0ctwo", "a.txt")
+    with counted() as grown:
+        text = await InlineText(Parsers()).extract(b"one\x0ctwo", "a.txt")
+        with pytest.raises(EmptyDocument):
+            await InlineText().extract(b" \n", "a.txt")
     assert (text.text, text.page_starts) == ("one\n\f\ntwo", (0, 6))
-    with pytest.raises(EmptyDocument):
-        await InlineText().extract(b" \n", "a.txt")
+    assert grown == {
+        "engross_extractions_total{format=text}": 1,
+        "engross_extraction_seconds_count{format=text}": 1,
+        "engross_extractions_refused_total{error=EmptyDocument}": 1,
+    }
 
 
 async def test_all_else_goes_to_the_parsers() -> None:
     assert (await InlineText(Parsers()).extract(b"%PDF-1.4", "a.pdf")).text == "parsed"
     assert await InlineText(Parsers()).repair_json("{") == "repaired"
-    with pytest.raises(UnsupportedFormat):
+    with counted() as grown, pytest.raises(UnsupportedFormat):
         await InlineText().extract(b"%PDF-1.4", "a.pdf")
+    assert grown == {}, "it is read elsewhere"
     assert await InlineText().repair_json("{") is None

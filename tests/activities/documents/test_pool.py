@@ -23,6 +23,7 @@ from engross.errors import (
     ExtractionCrashed,
     ExtractionTimedOut,
 )
+from tests.metrics import counted
 
 ROOT = Path(__file__).resolve().parents[3]
 INVOICES = ROOT / "jobs" / "invoice" / "samples"
@@ -101,11 +102,12 @@ async def test_deadline() -> None:
         assert not psutil.pid_exists(first[0])
 
 
-@pytest.mark.parametrize("order", [b"die", b"memory", b"nonsense"])
+@pytest.mark.parametrize("order", [b"die", b"memory", b"nonsense", b"new format"])
 async def test_crash(odd: ParserPool, order: bytes) -> None:
-    with pytest.raises(ExtractionCrashed) as caught:
+    with counted() as grown, pytest.raises(ExtractionCrashed) as caught:
         await odd.extract(order, "a.txt")
     assert caught.value.retryable
+    assert grown == {"engross_extractions_refused_total{error=ExtractionCrashed}": 1}
     assert (await odd.extract(b"fine", "a.txt")).text == "fine"
 
 

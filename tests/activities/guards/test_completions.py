@@ -100,10 +100,8 @@ async def test_fifty_at_once_make_one_call(store: Completions) -> None:
 
 async def test_a_holder_that_begins_again_needs_no_lease_to_end(store: Completions) -> None:
     first = await granted(store, a_key())
-    before = completions.MAYBE_BILLED._value.get()
     again = await granted(store, a_key())
     assert (again.resends, again.token != first.token) == (1, True)
-    assert completions.MAYBE_BILLED._value.get() == before + 1
     assert isinstance(await store.begin(a_key(), "run/2"), Busy)
 
 

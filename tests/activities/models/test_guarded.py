@@ -25,6 +25,7 @@ from engross.errors import (
     ServiceUnavailable,
 )
 from tests.activities.fakes import OpenCircuit, OpenLimits, Purse
+from tests.metrics import counted
 
 TENANT = Budget("tenant", "acme", Decimal(5))
 COST = Decimal("0.0003")
@@ -64,9 +65,13 @@ async def test_a_reply_settles_what_it_used_and_counts_as_success(cost: Decimal 
 
 
 async def test_a_limit_says_how_long_to_wait_and_nothing_goes_out() -> None:
-    with pytest.raises(LimitReached) as caught:
+    with counted() as grown, pytest.raises(LimitReached) as caught:
         await call(Guarded(OpenLimits(wait=7.5), circuit := OpenCircuit(), purse := Purse()))
     assert (caught.value.seconds, circuit.outcomes, purse.told) == (7.5, [], ["not billed"])
+    assert grown == {
+        "engross_calls_postponed_total{provider=openai,why=limit}": 1,
+        "engross_limit_wait_seconds_count{provider=openai}": 1,
+    }
 
 
 @pytest.mark.parametrize(

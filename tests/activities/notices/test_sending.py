@@ -15,6 +15,7 @@ from activities.notices.told import TOLD, Told
 from engross.contracts import EventKind, Noted, Notice, Verdict
 from engross.errors import NoticeFailed, NoticeRefused, ServiceUnavailable
 from tests.activities.notices.makers import CONSOLE, SECRET, Answers, People, notice
+from tests.metrics import counted
 
 
 @dataclass
@@ -96,6 +97,27 @@ async def test_a_refusal_waits_until_all_others_are_told() -> None:
     assert (len(refusing.told), len(failing.told)) == (0, 1)
 
 
+async def test_deliveries_are_counted_once_and_failures_each_time() -> None:
+    temporal = Temporal()
+    channels = (
+        Teller("mail"),
+        Teller("webhook", [NoticeRefused("the webhook answered HTTP 404")]),
+        Teller("slack", [NoticeFailed("down"), NoticeFailed("down"), None]),
+    )
+    with counted() as grown:
+        for _ in range(2):
+            with pytest.raises(NoticeFailed):
+                await temporal.attempt(notice(), *channels)
+        with pytest.raises(NoticeRefused):
+            await temporal.attempt(notice(), *channels)
+    assert grown == {
+        f"engross_notices_total{{channel={channel},outcome={outcome}}}": count
+        for channel, outcome, count in (
+            ("mail", "delivered", 1), ("webhook", "refused", 1), ("slack", "failed", 2), ("slack", "delivered", 1),
+        )
+    }  # fmt: skip
+
+
 async def test_trouble_of_the_stores_is_tried_again() -> None:
     with pytest.raises(NoticeFailed, match=r"^the database is away$"):
         await Temporal().attempt(notice(), Teller("a", [ServiceUnavailable("the database is away")]))
@@ -113,6 +135,7 @@ class Slow:
     """Fails after a heartbeat without details, as the worker's own are, has replaced the record."""
 
     temporal: Temporal
+    name: str = "slow"
 
     async def send(self, told: Told, record: Record) -> None:
         await asyncio.sleep(0.01)
@@ -133,6 +156,7 @@ class Hanging:
     """Hangs after such a heartbeat."""
 
     temporal: Temporal
+    name: str = "slack"
     began: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, told: Told, record: Record) -> None:

@@ -24,6 +24,7 @@ from engross.contracts import (
     Usage,
 )
 from engross.errors import ServiceUnavailable
+from tests.metrics import counted
 from tests.postgresql import IS_INSTALLED, running_postgresql
 
 pytestmark = pytest.mark.skipif(not IS_INSTALLED, reason="no PostgreSQL server is installed")
@@ -152,3 +153,23 @@ async def test_its_groups_and_details_are_those_of_sqlite(url: str) -> None:
         assert (newer.answer, newer.ledger) == (2, ())
         [batch] = await stores[0].batches.newest(5)
         assert (batch.outcomes, batch.cost_usd, batch.unpriced) == ({"done": 10}, Decimal(0), 0)
+
+
+async def test_it_counts_what_is_new_once(url: str) -> None:
+    run = report("twice in a group")
+    rows = tuple(
+        RowOutcome(row=number, run_id="twice", name="", uri="", outcome=Outcome.DONE.value, run=run)
+        for number in (1, 2)
+    )
+    group = StoreGroupRequest(batch_id="counted", tenant="acme", job="invoice", started_at="2026-01-01", rows=rows)
+    async with contextlib.AsyncExitStack() as stack:
+        stores = [await started(url), ResultStore.open(url)]
+        for store in stores:
+            stack.push_async_callback(store.close)
+        with counted() as grown:
+            await asyncio.gather(*(store.put_group(group, [RunReport(run, b"1")] * 2) for store in stores * 3))
+    assert grown == {
+        "engross_runs_total{job=invoice,outcome=done,tenant=acme}": 1,
+        "engross_run_seconds_count{job=invoice}": 1,
+        "engross_batch_rows_total{job=invoice,outcome=done,tenant=acme}": 2,
+    }

@@ -1,0 +1,1 @@
+"""What is deleted when: ended runs by age, and blobs that nothing needs."""
