@@ -13,6 +13,7 @@ from typing import Final
 
 from temporalio import workflow
 from temporalio.client import Client, WorkflowHistory
+from temporalio.converter import DataConverter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowReplayResult
 from temporalio.workflow import NondeterminismError
@@ -31,6 +32,8 @@ _FETCHED_AHEAD: Final = 4  # a history has up to 50 MB
 _FETCH_TIMEOUT: Final = timedelta(seconds=60)
 _EVENT: Final = re.compile(r"HistoryEvent\(id: (\d+), (\w+)\)")
 _MACHINE: Final = re.compile(r"error: ([A-Za-z][A-Za-z ]{0,40}) machine does not handle")
+_TYPES: Final = re.compile(r"event '([\w.-]{1,100})' does not match \w+ type of [\w ]{1,40} '([\w.-]{1,100})'")
+_LOCAL: Final = "this code does not do the next of the short steps that run where the workflow does"
 _NO_DECODING: Final = "Failed decoding"
 
 
@@ -86,21 +89,29 @@ async def named(connection: Client, workflow_ids: Sequence[str]) -> AsyncIterato
 async def replayed(
     connection: Client, workflows: Sequence[type], executions: AsyncIterator[Execution]
 ) -> AsyncIterator[Replayed]:
-    """How each of `executions` replays against `workflows`. Raises `RPCError` when a history cannot be fetched.
+    """How each of `executions` replays against `workflows`. Raises `RPCError` when a history cannot be fetched."""
+    histories = _histories(connection, executions)
+    async for result in replayed_histories(histories, workflows, connection.data_converter):
+        yield result
+
+
+async def replayed_histories(
+    histories: AsyncIterator[WorkflowHistory], workflows: Sequence[type], data_converter: DataConverter
+) -> AsyncIterator[Replayed]:
+    """How each history replays, in order.
 
     Without the sandbox, as the workers run them: the question is what they would do. CI replays in the sandbox.
     """
     replayer = Replayer(
         workflows=workflows,
         workflow_runner=UnsandboxedWorkflowRunner(),
-        data_converter=connection.data_converter,
-        namespace=connection.namespace,
+        data_converter=data_converter,
         runtime=_quiet_runtime(),
         debug_mode=True,  # no clock: a large history on a busy machine is not a deadlock
     )
     types = {workflow._Definition.must_from_class(each).name for each in workflows}
     with _quiet_workflows():
-        async with replayer.workflow_replay_iterator(_histories(connection, executions)) as results:
+        async with replayer.workflow_replay_iterator(histories) as results:
             async for result in results:
                 yield _told(result, types)
 
@@ -141,13 +152,14 @@ def _misfit(history: WorkflowHistory, failure: Exception) -> Misfit:
         if _NO_DECODING in text:
             return Misfit("this code cannot read what the history holds: contracts differ, or a key is missing")
         return Misfit("the workflow's code failed in a way that its tasks would be retried for ever")
-    found = _EVENT.search(text)
-    if found is None:
-        return Misfit("this code does other things than the history says, or in another order")
-    event_id = int(found[1])
-    machine = _MACHINE.search(text)
-    does = f"does something else there: {machine[1].lower()}" if machine else "does nothing there"
-    return Misfit(f"this code {does}", event_id, f"{found[2]}{_what(history, event_id)}")
+    found, types = _EVENT.search(text), _TYPES.search(text)
+    if found:
+        event_id, machine = int(found[1]), _MACHINE.search(text)
+        does = f"something else: {machine[1].lower()}" if machine else "nothing"
+        return Misfit(f"this code does {does}", event_id, f"{found[2]}{_what(history, event_id)}")
+    if types:
+        return Misfit(f"this code does {types[2]}", event=types[1])
+    return Misfit(_LOCAL if "LocalActivity" in text else "this code does other things, or in another order")
 
 
 def _what(history: WorkflowHistory, event_id: int) -> str:

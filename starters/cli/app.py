@@ -20,6 +20,7 @@ from starters.cli.formats import Format
 from starters.cli.gc_commands import gc
 from starters.cli.groups import budget, cache, ledger, notices
 from starters.cli.guard import check_rooms
+from starters.cli.keys_commands import keys
 from starters.cli.logs_commands import logs
 from starters.cli.options import JobFilter, Json, OutcomeFilter, Run, TenantFilter
 from starters.cli.output import data
@@ -275,6 +276,7 @@ app.add_typer(budget, name="budget")
 app.add_typer(builds, name="builds")
 app.add_typer(cache, name="cache")
 app.add_typer(cases, name="cases")
+app.add_typer(keys, name="keys")
 app.add_typer(logs, name="logs")
 app.add_typer(notices, name="notices")
 app.add_typer(tenant, name="tenant")

@@ -52,7 +52,11 @@ async def store(valkey: Valkey) -> AsyncIterator[redis.asyncio.Redis]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(temporal_binary: str) -> AsyncIterator[Client]:
-    async with await WorkflowEnvironment.start_local(dev_server_existing_path=temporal_binary) as server:
+    # Else a run counts as stuck after five tries, which take a minute.
+    at_once = ("--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1")
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary, dev_server_extra_args=at_once
+    ) as server:
         await add_search_attributes(server.client, SEARCH_ATTRIBUTES)
         yield server.client
 
