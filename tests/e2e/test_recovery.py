@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,6 +116,8 @@ def test_the_health_page_counts_what_was_paid_for(engross_anthropic: Engross) ->
     port = engross_anthropic.environment["ENGROSS_HEALTH_PORT"]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
         text = response.read().decode()
-    assert 'engross_model_calls_total{model="stand-in",provider="anthropic",status="valid"}' in text
+    assert re.search(
+        r'^engross_model_calls_total{job="\w+",model="stand-in",provider="anthropic",status="valid",', text, re.M
+    )
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=10) as response:
         assert json.loads(response.read())["ready"]

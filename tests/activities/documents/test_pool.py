@@ -79,7 +79,9 @@ async def test_documents_at_once() -> None:
     names = ["AzureInterior.pdf", "QualityHosting.pdf", "free_fiber.pdf", "oyo.pdf"] * 3
     async with ParserPool(size=2, seconds=20, memory_mb=512) as parsers:
         assert len(set(parsers.pids)) == 2
-        texts = await asyncio.gather(*(parsers.extract((INVOICES / name).read_bytes(), name) for name in names))
+        with counted() as grown:
+            texts = await asyncio.gather(*(parsers.extract((INVOICES / name).read_bytes(), name) for name in names))
+    assert grown == {"engross_extractions_total{format=pdf}": 12, "engross_extraction_seconds_count{format=pdf}": 12}
     assert ["$ 279.84" in text.text for text in texts[::4]] == [True] * 3
     assert ["30064443" in text.text for text in texts[1::4]] == [True] * 3
     assert texts[:4] * 3 == texts

@@ -103,6 +103,17 @@ async def test_rows_of_a_batch_are_counted_with_their_runs(store: ResultStore) -
     assert (grown[runs("done")], grown[runs("failed")]) == (1, 1)
 
 
+async def test_of_two_reports_on_a_run_in_one_group_the_newer_run_wins(store: ResultStore) -> None:
+    both = [report("done", started_at=LATE), report("failed")]
+    group = StoreGroupRequest(batch_id="b", tenant="acme", job="invoice", started_at=EARLY, rows=())
+    with counted() as grown:
+        await store.put_group(group, [RunReport(run, b"1") for run in both])
+    stored = await store.get("run-1")
+    assert stored is not None
+    assert stored.outcome is Outcome.DONE
+    assert grown == {runs("done"): 1, ENDED: 1}
+
+
 async def test_what_is_not_stored_is_not_counted(store: ResultStore) -> None:
     with counted() as grown, pytest.raises(InvalidRequest):
         await store.put_group(
