@@ -177,6 +177,12 @@ class Builds:
         return (of.deployment_name, of.build_id) == (self.deployment, build_id)
 
 
+async def idle_build(builds: Builds) -> str | None:
+    """The newest build when none is current, so that its workers get no work; None when all is well."""
+    found = await builds.all()
+    return found[0].build_id if found and current_of(found) is None else None
+
+
 def current_of(builds: Sequence[Build]) -> Build | None:
     """The build that new runs begin on, but for those that a ramp takes."""
     return next((build for build in builds if build.status == "current"), None)

@@ -35,8 +35,7 @@ def list_builds(settings: Settings, *, as_json: bool) -> ExitCode:
     for build in found:
         if as_json:
             data(json.dumps(asdict(build), default=str))
-        pollers = ", ".join(f"{queue.name} {queue.kind} {queue.pollers}" for queue in build.queues)
-        table.add_row(*cells(build.build_id, _status(build), str(build.open_runs), pollers))
+        table.add_row(*cells(build.build_id, _status(build), str(build.open_runs), _pollers(build)))
     if not as_json:
         out.print(table)
     if current_of(found) is None:
@@ -176,6 +175,14 @@ def _check_code(settings: Settings, build_id: str) -> None:
 
 def _status(build: Build) -> str:
     return f"ramping {build.ramp_percent:g} %" if build.status == "ramping" else build.status
+
+
+def _pollers(build: Build) -> str:
+    """How many workers each of its queues has; of the two kinds of work that a queue may hold, the worse served."""
+    least: dict[str, int] = {}
+    for queue in build.queues:
+        least[queue.name] = min(queue.pollers, least.get(queue.name, queue.pollers))
+    return ", ".join(f"{name} {count}" for name, count in least.items())
 
 
 def _with(settings: Settings, work: Callable[[Builds], Awaitable[T]]) -> T:

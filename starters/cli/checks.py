@@ -19,8 +19,10 @@ from activities.storage import ResultStore
 from engross.catalog import load_catalog
 from engross.endpoints import Endpoints, resolve
 from engross.errors import ConfigurationError, EngrossError, ServiceUnavailable
+from engross.keyring import parse_keys
 from engross.names import DOCUMENTS_QUEUE, LOCAL, REGISTER_ATTRIBUTES, SEARCH_ATTRIBUTES, WORKFLOWS_QUEUE, models_queue
 from engross.settings import STAND_IN, Settings
+from starters.builds import Builds, idle_build
 from starters.cli.stack import without_password
 from starters.connection import RPC_TIMEOUT, connect, has_pollers, translated
 from workers.stores_access import open_blobs
@@ -144,6 +146,7 @@ async def _temporal(settings: Settings, endpoints: Endpoints) -> list[Check]:
                 Check("temporal", True, f"{endpoints.temporal}, namespace {client.namespace}"),
                 await _attributes(client),
                 await _workers(client, settings),
+                await _build(client, settings),
             ]
     except EngrossError as error:
         return [_failed("temporal", error)]
@@ -163,6 +166,12 @@ async def _workers(client: Client, settings: Settings) -> Check:
     idle = [queue for queue in queues if not await has_pollers(client, queue)]
     detail = f"nobody polls {', '.join(idle)}" if idle else f"polling {', '.join(queues)}"
     return Check("worker", not idle, detail, "run `engross worker`, or `engross up`")
+
+
+async def _build(client: Client, settings: Settings) -> Check:
+    idle = await idle_build(Builds(client, settings.deployment))
+    detail = "no build is current, so versioned workers get no work" if idle else "none waits for its first promotion"
+    return Check("builds", idle is None, detail, f"engross builds promote {idle}")
 
 
 async def _redis(endpoints: Endpoints) -> list[Check]:
@@ -199,7 +208,28 @@ async def stores(settings: Settings) -> Sequence[Check]:
     return [
         await _store("blob store", settings.blobs_url, lambda: open_blobs(settings).check()),
         await _store("result store", settings.results_url, lambda: _check_results(settings.results_url)),
+        await _encryption(settings),
     ]
+
+
+async def _encryption(settings: Settings) -> Check:
+    """Whether the keys of every tenant can be had."""
+    secret = settings.encryption_keys
+    if secret is None:
+        return Check("encryption", True, "off")
+    from activities.encryption.keys import KeyState, TenantKeys  # and with it the ciphers
+
+    masters = parse_keys(secret.get_secret_value())
+    try:
+        rows = await TenantKeys(masters, settings.results_url).listed()
+    except EngrossError as error:
+        return _failed("encryption", error)
+    missing = sorted({row.master_id for row in rows if row.state is not KeyState.DESTROYED} - set(masters))
+    detail = (
+        f"master keys are missing: {', '.join(missing)}" if missing else f"on, with master key {next(iter(masters))}"
+    )
+    fix = "add them to ENGROSS_ENCRYPTION_KEYS, behind the first"
+    return Check("encryption", not missing, detail, fix, Kind.CONFIGURATION)
 
 
 async def _store(name: str, url: str, check: Callable[[], Awaitable[None]]) -> Check:

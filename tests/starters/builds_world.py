@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -142,8 +141,3 @@ async def known(*builds: str) -> None:
         return all(len(found.get(build, {"queues": ()})["queues"]) >= len(ALL_QUEUES) for build in builds)
 
     await until(all_there)
-
-
-def no_jobs(folder: Path) -> str:
-    folder.mkdir(exist_ok=True)
-    return str(folder)

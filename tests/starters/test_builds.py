@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from engross.names import WORKFLOWS_QUEUE
-from starters.builds import Builds
+from starters.builds import Builds, idle_build
 from starters.builds_changes import BuildRefused, move
 from starters.replay import Execution
 from tests.starters.builds_world import (
@@ -66,11 +66,13 @@ async def test_the_first_build_gets_nothing_until_it_is_promoted_and_says_so(
         await tell_when_idle(client, settings_of("a"))
         assert "engross builds promote a" in capsys.readouterr().out
         assert "promote" in (await engross("builds", "list")).stderr
+        assert await idle_build(Builds(client, "engross")) == "a"
         run = await started(client, "first")
         assert (await run.describe()).history_length == 2  # nobody has taken it
         promoted = await engross("builds", "promote", "a")
         assert promoted.exit_code == 0, promoted.output
         assert await current_build(client, "engross") == "a"
+        assert await idle_build(Builds(client, "engross")) is None
         await tell_when_idle(client, settings_of("a"))
         assert "promote" not in capsys.readouterr().out
         await waiting(client, "second")

@@ -76,6 +76,7 @@ async def test_metrics_name_what_is_paid_for() -> None:
     assert status == 200
     assert "engross_model_calls_total" in text
     assert "engross_model_cost_usd_total" in text
+    assert "_created" not in text
 
 
 async def test_a_taken_port_is_named_with_its_setting() -> None:

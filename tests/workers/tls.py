@@ -69,11 +69,16 @@ class TlsProxy:
 
 
 @asynccontextmanager
-async def tls_proxy(target: str, authority: Authority, *, clients: bool = False) -> AsyncIterator[TlsProxy]:
-    """TLS in front of the server at `target` (host:port); with `clients`, only for those with a certificate."""
+async def tls_proxy(
+    target: str, authority: Authority, *, clients: bool = False, protocol: str = "h2"
+) -> AsyncIterator[TlsProxy]:
+    """TLS in front of the server at `target` (host:port); with `clients`, only for those with a certificate.
+
+    `protocol` is what the server speaks, where clients ask for that while they connect.
+    """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority.sign("server"))
-    context.set_alpn_protocols(["h2"])
+    context.set_alpn_protocols([protocol])
     if clients:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(authority.certificate)

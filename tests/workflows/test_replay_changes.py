@@ -7,12 +7,14 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from engross.contracts import ApprovalRequest, ApprovalResult, RunRequest, RunResult
+from tests.workflows.fakes import blob
 from tests.workflows.test_replay import HISTORIES, load
 from workflows import failures
 from workflows.approval import Approval
 from workflows.chain import chain
 from workflows.pattern import Pattern
 
+ANSWER = blob("answer")
 WAITING_RUNS = ("chain-waiting-for-people", "chain-waiting-for-a-circuit", "chain-waiting-for-a-budget")
 
 
@@ -35,7 +37,7 @@ class StepRemoved(Pattern):
     async def run(self, request: RunRequest | None = None) -> RunResult:
         async with self._run as run:
             await run.prepare()
-            await run.store(None)
+            await run.store(ANSWER)
         return run.result
 
 
@@ -72,7 +74,7 @@ class StepsReordered(Pattern):
     async def run(self, request: RunRequest | None = None) -> RunResult:
         async with self._run as run:
             prepared = await run.prepare()
-            await run.store(None)
+            await run.store(ANSWER)
             await run.ask(prepared.plan.steps[0], prepared.text, None)
         return run.result
 

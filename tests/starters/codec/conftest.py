@@ -73,8 +73,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *, per_minute: float = 1000, **variables: Any) -> AsyncIterator[Served]:
-    """A server with ada, who may do everything, bo, who may see the tenant `acme`, and nil, who has no role."""
+async def serving(
+    folder: Path, *, per_minute: float = 1000, origin: str = ORIGIN, has_people: bool = False, **variables: Any
+) -> AsyncIterator[Served]:
+    """A server with ada, who may do everything, bo, who may see the tenant `acme`, and nil, who has no role.
+
+    `has_people`: the database in `folder` has people already, and nobody is added.
+    """
     settings = Settings(_env_file=None, home=folder, **variables)  # type: ignore[call-arg]
     async with AsyncExitStack() as stack:
         database = Database.open(settings.results_url)
@@ -86,7 +91,7 @@ async def serving(folder: Path, *, per_minute: float = 1000, **variables: Any) -
         server = CodecServer(
             access=access,
             codec=codec,
-            origin=ORIGIN,
+            origin=origin,
             users=Buckets(per_minute),
             clients=Buckets(per_minute),
             issuer=Issuer(settings) if settings.oidc_issuer else None,
@@ -94,7 +99,8 @@ async def serving(folder: Path, *, per_minute: float = 1000, **variables: Any) -
         )
         address = await stack.enter_async_context(_listening(server, settings))
         http = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
-        yield Served(address, codec, tenants, access, await _people(access), http)
+        keys = {} if has_people else await _people(access)
+        yield Served(address, codec, tenants, access, keys, http)
 
 
 @asynccontextmanager
