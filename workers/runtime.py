@@ -30,6 +30,8 @@ def build_runtime() -> tuple[Runtime, str]:
     # What they add to messages is in fields already.
     workflow.logger.workflow_info_on_message = False
     activity.logger.activity_info_on_message = False
+    # What the SDK says there of a step that failed, `workers.interceptor` says better.
+    activity.logger.base_logger.setLevel(logging.ERROR)
     for _ in range(_TRIES):
         address = f"{_HOST}:{_free_port()}"
         with suppress(ValueError):  # somebody else was quicker to take the port

@@ -35,4 +35,4 @@ async def test_a_master_key_that_a_tenant_needs_is_missed(
     await used.current("acme")
     await used.destroy("globex")
     [_, _, found] = await stores(settings(tmp_path, keys))
-    assert (found.name, found.good, found.detail) == ("encryption", is_good, detail)
+    assert (found.name, found.ok, found.detail) == ("encryption", is_good, detail)
