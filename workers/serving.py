@@ -57,7 +57,11 @@ async def serve(
     """
     runtime, core_metrics = build_runtime()
     bound_tenants(settings.metric_tenants)
+    page = _Page(settings)
     async with AsyncExitStack() as stack:
+        # First of all: a worker that waits for Temporal is alive, and must not be killed for it.
+        about = page.about(core_metrics, stop)
+        await stack.enter_async_context(health_server(settings.health_host, settings.health_port, page.checks, about))
         wiring, client = await together(
             stack.enter_async_context(wire(settings, endpoints, parsers)),
             _connect(settings, endpoints.temporal, runtime, stop),
@@ -65,9 +69,7 @@ async def serve(
         if client is None:
             return
         polled: list[str] = []
-        checks = _checks(client, wiring, lambda: [queue for queue in queues if queue not in polled])
-        about = _about(client, wiring, core_metrics, stop)
-        await stack.enter_async_context(health_server(settings.health_host, settings.health_port, checks, about))
+        page.connected(client, wiring, lambda: [queue for queue in queues if queue not in polled])
         _in_background(stack, follow(wiring.redis, levels))
         for queue in queues:
             if stop.is_set():
@@ -135,26 +137,45 @@ def _worker(
     )
 
 
-def _checks(client: Client, wiring: Wiring, waiting: Callable[[], Collection[str]]) -> dict[str, Check]:
-    return {
-        "queues": lambda: _all_polled(waiting()),
-        "temporal": client.service_client.check_health,
-        "redis": wiring.redis.ping,
-        "blobs": wiring.blobs.check,
-        "results": wiring.results.check,
-    }
+class _Page:
+    """What the health page tells: first that the worker is not connected, then how all it needs is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+        self._wiring: Wiring | None = None
+        self.checks: dict[str, Check] = {"connections": _not_connected}
+
+    def about(self, core_metrics: str, stop: asyncio.Event) -> About:
+        """What it tells besides its checks."""
+        build = {"version": version("engross"), "build_id": self._settings.build_id or ""}
+        tell_build(**build)
+        return About(
+            build=build, circuits=self._circuits, pollers=self._pollers, core_metrics=core_metrics, draining=stop
+        )
+
+    def connected(self, client: Client, wiring: Wiring, waiting: Callable[[], Collection[str]]) -> None:
+        """From now on; `waiting` names the queues that are not polled yet."""
+        self._client, self._wiring = client, wiring
+        self.checks.clear()
+        self.checks |= {
+            "queues": lambda: _all_polled(waiting()),
+            "temporal": client.service_client.check_health,
+            "redis": wiring.redis.ping,
+            "blobs": wiring.blobs.check,
+            "results": wiring.results.check,
+        }
+
+    async def _circuits(self) -> dict[str, str]:
+        return await circuit_states(Breaker(self._wiring.redis)) if self._wiring else {}
+
+    async def _pollers(self) -> dict[str, int]:
+        return await poller_counts(self._client) if self._client else {}
 
 
-def _about(client: Client, wiring: Wiring, core_metrics: str, stop: asyncio.Event) -> About:
-    build = {"version": version("engross"), "build_id": wiring.settings.build_id or ""}
-    tell_build(**build)
-    return About(
-        build=build,
-        circuits=lambda: circuit_states(Breaker(wiring.redis)),
-        pollers=lambda: poller_counts(client),
-        core_metrics=core_metrics,
-        draining=stop,
-    )
+async def _not_connected() -> None:
+    """Raises `ServiceUnavailable`."""
+    raise ServiceUnavailable("waits for Temporal, Redis and the stores; see the log")
 
 
 def _sources(client: Client, wiring: Wiring) -> dict[str, Source]:

@@ -1,16 +1,19 @@
 """`engross codec-server`."""
 
+import os
+
 from engross.settings import Settings
 from starters.cli.ending import ExitCode
 from starters.cli.output import clean, data, note
 from starters.codec.serving import serve
 from starters.running import run
 from workers.logs import configure_logs
+from workers.redaction import secrets_of
 
 
 def codec_server(settings: Settings) -> ExitCode:
     """Serves `/encode` and `/decode` until SIGTERM or Ctrl-C."""
-    configure_logs(settings.log_level)
+    configure_logs(settings.log_level, secrets_of(settings, os.environ))
     run(serve(settings, _listening))
     note("stopped")
     return ExitCode.OK

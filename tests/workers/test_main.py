@@ -121,3 +121,31 @@ async def test_a_queue_is_polled_while_another_still_loads_and_ready_waits_for_b
     assert "worker is polling" in capsys.readouterr().out
     stop.set()
     await worker
+
+
+async def test_a_worker_that_waits_for_temporal_is_alive_and_says_what_it_waits_for(
+    settings: Settings, endpoints: Endpoints
+) -> None:
+    """Whoever restarts what does not live must leave it alone."""
+    [port] = free_ports(1)
+    nowhere = endpoints.model_copy(update={"temporal": f"127.0.0.1:{port}"})
+    stop, pool = asyncio.Event(), ParserPool(size=1, seconds=1, memory_mb=128)
+    worker = asyncio.create_task(serve(settings, nowhere, QUEUES, pool, Levels("info"), stop))
+    url = f"http://127.0.0.1:{settings.health_port}/live"
+
+    async def is_alive() -> bool:
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(url) as response:
+                    return response.status == 200
+            except aiohttp.ClientConnectionError:
+                return False
+
+    async with asyncio.timeout(60):
+        while not await is_alive():  # noqa: ASYNC110  # the page tells nobody by itself
+            await asyncio.sleep(0.02)
+    status, checks = await ready(settings)
+    assert (status, list(checks)) == (503, ["connections"])
+    assert "waits for Temporal" in checks["connections"]
+    stop.set()
+    await worker

@@ -171,3 +171,23 @@ def test_what_waits_is_sent_at_the_end(collector: Collector) -> None:
     variables = {"ENGROSS_OTLP_ENDPOINT": collector.address, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
     subprocess.run([sys.executable, "-c", LEFT], env=variables, capture_output=True, text=True, check=True, timeout=60)
     assert any(span.name == "waits" for span in collector.spans)
+
+
+@pytest.mark.parametrize("sampler", ["always_on", "always_off"])
+def test_workflows_are_traced_in_the_sandbox_as_well_and_as_often_as_is_wished(
+    sampler: str, time_skipping_binary: str
+) -> None:
+    script = Path(__file__).with_name("traced_process.py")
+    done = subprocess.run(
+        [sys.executable, str(script), time_skipping_binary],
+        env={"ENGROSS_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_TRACES_SAMPLER": sampler, "PYTHONPATH": "."},
+        cwd=script.parent.parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    outcome, *names = done.stdout.splitlines()[-1].split()  # what is logged comes before
+    assert outcome == "done"
+    steps = [f"{kind}Activity:{name}" for name in ("prepare", "ask_model", "store_answer") for kind in ("Start", "Run")]
+    assert names == (["StartWorkflow:chain", *steps, "RunWorkflow:chain"] if sampler == "always_on" else [])

@@ -85,10 +85,20 @@ async def tls_proxy(
     host, _, port = target.rpartition(":")
     proxy = TlsProxy(0)
 
+    serving: set[asyncio.Task[None]] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, to_server = await asyncio.open_connection(host, int(port))
-        with suppress(OSError, ssl.SSLError):
-            await asyncio.gather(_copy(reader, to_server, proxy.heard), _copy(behind, writer, None))
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        try:
+            # Python 3.11 complains of the tasks of a server that end cancelled; these do when the proxy ends.
+            with suppress(asyncio.CancelledError):
+                behind, to_server = await asyncio.open_connection(host, int(port))
+                await asyncio.gather(_copy(reader, to_server, proxy.heard), _copy(behind, writer, None))
+        finally:
+            writer.close()
+            serving.discard(task)
 
     server = await asyncio.start_server(serve, HOST, 0, ssl=context)
     proxy.port = server.sockets[0].getsockname()[1]
@@ -96,15 +106,19 @@ async def tls_proxy(
         yield proxy
     finally:
         server.close()
+        for task in tuple(serving):
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: bytearray | None) -> None:
     try:
-        while block := await reader.read(_BLOCK):
-            if heard is not None:
-                heard += block
-            writer.write(block)
-            await writer.drain()
+        with suppress(OSError, ssl.SSLError):  # one of the two has hung up
+            while block := await reader.read(_BLOCK):
+                if heard is not None:
+                    heard += block
+                writer.write(block)
+                await writer.drain()
     finally:
         writer.close()
 
