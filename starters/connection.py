@@ -19,6 +19,7 @@ from engross.errors import ConfigurationError, EngrossError, InvalidRequest, Run
 from engross.names import REGISTER_ATTRIBUTES, WORKFLOWS_QUEUE
 from engross.settings import Settings
 from workers.temporal_access import connect_options
+from workers.temporal_trouble import unreachable
 
 CONNECT_SECONDS: Final = 10.0
 RPC_TIMEOUT: Final = timedelta(seconds=10)
@@ -45,7 +46,7 @@ async def connect(settings: Settings, endpoints: Endpoints) -> Client:
                 return await Client.connect(**options, runtime=_quiet_runtime())
     except (TimeoutError, RuntimeError, ValueError) as error:
         # The SDK reports a refused connection as a RuntimeError, a bad address as a ValueError.
-        raise _unreachable(endpoints.temporal) from error
+        raise unreachable(error, endpoints.temporal) from error
 
 
 @contextlib.contextmanager
@@ -84,12 +85,5 @@ def _named(error: RPCError, address: str) -> EngrossError:
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
         return ConfigurationError(f"Temporal at {address} refuses access: {reason}; check TEMPORAL_API_KEY and TLS")
     if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-        return _unreachable(address)
+        return unreachable(error, address)
     return ServiceUnavailable(f"Temporal at {address} failed: {error.status.name}: {reason}")
-
-
-def _unreachable(address: str) -> ServiceUnavailable:
-    return ServiceUnavailable(
-        f"Temporal at {address} does not answer: start it (`engross up` for the embedded one) or correct"
-        " TEMPORAL_ADDRESS"
-    )

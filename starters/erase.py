@@ -21,6 +21,7 @@ from starters.erase_stores import TenantStore
 SETTLE_SECONDS: Final = 61.0
 """How long workers may know a key that is destroyed, and a moment."""
 
+SCHEDULES: Final = "schedules"
 BEGUN: Final = "tenant.erasing"
 ENDED: Final = "tenant.erased"
 _SOURCE: Final = "command"
@@ -112,8 +113,8 @@ class Eraser:
     async def _sweep(self, tenant: str, manner: Manner) -> tuple[int, Counter[str], int]:
         """How many runs were ended, what was deleted, and how many histories."""
         self.tell("ending runs")
+        deleted = Counter({SCHEDULES: await self.runs.unschedule(tenant)})
         terminated = await self.runs.terminate(tenant)
-        deleted: Counter[str] = Counter()
         self.tell("deleting what is stored")
         for store in self.stores:
             deleted.update(await store.delete(tenant))

@@ -8,7 +8,7 @@ from typing import Final
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.common.v1 import WorkflowExecution as Execution
-from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest, DescribeScheduleRequest
 from temporalio.client import Client, WorkflowExecution
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -48,6 +48,21 @@ class TenantRuns:
         """How many are running."""
         with translated(self._address):
             return sum([1 async for _ in self._of(tenant, _OPEN)])
+
+    async def unschedule(self, tenant: str) -> int:
+        """Deletes the schedules that start runs of it; gives how many there were."""
+        deleted = 0
+        with translated(self._address):
+            async for listed in await self._client.list_schedules(rpc_timeout=RPC_TIMEOUT):
+                with _unless_gone():
+                    # Not as the client describes it, which decrypts, with a key that is destroyed.
+                    request = DescribeScheduleRequest(namespace=self._client.namespace, schedule_id=listed.id)
+                    found = await self._client.workflow_service.describe_schedule(request, timeout=RPC_TIMEOUT)
+                    starts = found.schedule.action.start_workflow
+                    if starts.task_queue.name == WORKFLOWS_QUEUE and _is_of(tenant, starts.input.payloads):
+                        await self._client.get_schedule_handle(listed.id).delete(rpc_timeout=RPC_TIMEOUT)
+                        deleted += 1
+        return deleted
 
     async def terminate(self, tenant: str) -> int:
         """Ends all that run, and what they start meanwhile; gives how many there were."""

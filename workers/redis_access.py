@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 import redis.asyncio as redis
 import structlog
@@ -15,7 +16,7 @@ from redis.exceptions import RedisError
 from activities.guards.budgets import Budgets
 from activities.guards.completions import Completions
 from activities.guards.durability import check_durability
-from engross.errors import ServiceUnavailable
+from engross.errors import ConfigurationError, ServiceUnavailable
 from engross.settings import Settings
 from workers.stores_access import sealer_of
 
@@ -31,6 +32,8 @@ _log = structlog.get_logger(__name__)
 async def open_redis(settings: Settings, url: str) -> AsyncIterator[redis.Redis]:
     """A client for what must not be lost. Raises `ServiceUnavailable` or `ConfigurationError` with the fix."""
     # No retries inside the library: after a freeze it can apply one command twice.
+    if url.startswith("redis://") and "ssl_" in urlsplit(url).query:
+        raise ConfigurationError("ENGROSS_REDIS_URL: an address with ssl_ options begins with rediss://")
     pool = redis.BlockingConnectionPool.from_url(
         url, socket_connect_timeout=_REDIS_SECONDS, socket_timeout=_REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
     )

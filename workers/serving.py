@@ -32,6 +32,7 @@ from workers.redis_access import open_budgets
 from workers.runtime import build_runtime
 from workers.search_attributes import ensure_search_attributes
 from workers.temporal_access import connect_options
+from workers.temporal_trouble import unreachable
 from workers.versions import deployment_config, tell_when_idle
 from workers.waking import wake_after_start
 from workers.wiring import Wiring, activities_of, wire, workflows_of
@@ -103,7 +104,7 @@ async def _connect(settings: Settings, address: str, runtime: Runtime, stop: asy
             client = await Client.connect(**options, runtime=runtime)
         except (RPCError, RuntimeError) as error:
             if not waiting:
-                _log.warning("waiting for Temporal", address=address, error=type(error).__name__)
+                _log.warning("waiting for Temporal", address=address, problem=str(unreachable(error, address)))
             waiting = True
             await asyncio.wait([asyncio.create_task(stop.wait())], timeout=_CONNECT_EVERY_SECONDS)
         else:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -61,7 +62,7 @@ class BlobStore:
                 return cls(
                     from_url(
                         url,
-                        client_options={"connect_timeout": "5s", "timeout": "60s"},
+                        client_options={"connect_timeout": "5s", "timeout": "60s", "allow_http": _allows_http()},
                         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=60)},
                     ),
                     url,
@@ -214,6 +215,11 @@ def _is(data: bytes, ref: BlobRef) -> bool:
 
 def _damaged(ref: BlobRef) -> CorruptDocument:
     return CorruptDocument(f"blob {ref.sha256[:_SHOWN_DIGITS]} is damaged in the blob store; submit the document again")
+
+
+def _allows_http() -> bool:
+    # Options of ours keep obstore from reading the standard variable, which a store inside a cluster needs.
+    return os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
 
 
 @contextlib.contextmanager

@@ -49,6 +49,8 @@ class Database:
             raise ConfigurationError(_expected("that is no database address")) from None
         if parsed.drivername not in _DRIVERS:
             raise ConfigurationError(_expected(f"{parsed.drivername!r} is not supported"))
+        if "sslmode" in parsed.query:
+            raise ConfigurationError("ENGROSS_RESULTS: write ssl= instead of sslmode=, with the same value")
         return cls(_sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql_engine(parsed))
 
     async def create(self, tables: Sequence[Table], indexes: Sequence[Index]) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Final
 import aiohttp
 import redis.asyncio as redis
 from redis.exceptions import RedisError
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.client import Client
 
 from activities.storage import ResultStore
@@ -24,7 +23,8 @@ from engross.names import DOCUMENTS_QUEUE, LOCAL, REGISTER_ATTRIBUTES, SEARCH_AT
 from engross.settings import STAND_IN, Settings
 from starters.builds import Builds, idle_build
 from starters.cli.stack import without_password
-from starters.connection import RPC_TIMEOUT, connect, has_pollers, translated
+from starters.connection import connect, has_pollers, translated
+from workers.search_attributes import missing_search_attributes
 from workers.stores_access import open_blobs
 
 _SECONDS: Final = 5.0
@@ -153,10 +153,7 @@ async def _temporal(settings: Settings, endpoints: Endpoints) -> list[Check]:
 
 
 async def _attributes(client: Client) -> Check:
-    listed = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace), timeout=RPC_TIMEOUT
-    )
-    missing = [name for name in SEARCH_ATTRIBUTES if name not in listed.custom_attributes]
+    missing = await missing_search_attributes(client)
     detail = f"missing: {', '.join(missing)}" if missing else ", ".join(SEARCH_ATTRIBUTES)
     return Check("search attributes", not missing, detail, REGISTER_ATTRIBUTES)
 

@@ -5,13 +5,13 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from temporalio.client import Client
+from temporalio.client import Client, Schedule, ScheduleActionStartWorkflow, ScheduleIntervalSpec, ScheduleSpec
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.testing import WorkflowEnvironment
 
@@ -61,6 +61,7 @@ class World:
         attributes = TypedSearchAttributes([SearchAttributePair(JOB, "invoice"), SearchAttributePair(TENANT, tenant)])
         await self.start(tenant, f"{name}-marked", search_attributes=attributes)
         await self.start(tenant, f"{name}-unmarked")
+        await self.schedule(tenant, f"{name}-schedule")
         await self.blobs.put(tenant, b"a document")
         for digest in ("kept", "in flight"):
             key = completion_key(tenant=tenant, job="invoice", parts=[digest])
@@ -71,10 +72,27 @@ class World:
         result = RunResult(run_id=f"{name}-1", job="invoice", tenant=tenant, outcome=Outcome.DONE)
         started = datetime.now(UTC).isoformat()
         await self.results.put(StoreRequest(result=result, document_name="a.txt", started_at=started), b'{"a": 1}')
+        async with asyncio.timeout(30):
+            while not await self.is_listed(tenant, f"{name}-schedule"):  # noqa: ASYNC110 - lists have no event
+                await asyncio.sleep(0.05)
+
+    async def is_listed(self, tenant: str, schedule: str) -> bool:
+        """Whether Temporal's lists, which are a moment behind, have the runs of `fill` and the schedule."""
+        return await self.eraser.runs.open(tenant) >= 2 and await self.has_schedule(schedule)
 
     async def start(self, tenant: str, name: str, **more: Any) -> None:
         request = {"job": "invoice", "tenant": tenant}
         await self.client.start_workflow("chain", request, id=name, task_queue=WORKFLOWS_QUEUE, **more)
+
+    async def schedule(self, tenant: str, name: str) -> None:
+        """One that would start a run in a year."""
+        request = {"job": "invoice", "tenant": tenant}
+        action = ScheduleActionStartWorkflow("chain", request, id=f"{name}-run", task_queue=WORKFLOWS_QUEUE)
+        spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(days=365))])
+        await self.client.create_schedule(name, Schedule(action=action, spec=spec))
+
+    async def has_schedule(self, name: str) -> bool:
+        return name in {listed.id async for listed in await self.client.list_schedules()}
 
     async def counts(self, tenant: str) -> dict[str, int]:
         """What is there of a tenant."""
@@ -132,6 +150,7 @@ async def test_everything_of_a_tenant_goes_and_nothing_of_another(world: World) 
     assert erased.is_complete
     assert (erased.keys, erased.terminated, erased.deleted_histories) == (1, 2, 0)
     assert {name: count for name, count in erased.deleted.items() if count} == {
+        "schedules": 1,
         "blobs": 1,
         "kept replies": 2,
         "results": 1,
@@ -139,6 +158,7 @@ async def test_everything_of_a_tenant_goes_and_nothing_of_another(world: World) 
     assert erased.histories == Histories(kept=2, clear=0)
     assert await world.counts("acme") == {}
     assert await world.counts("acme-2") == there
+    assert await world.has_schedule("all-acme-2-schedule")
     assert await world.acts("acme") == [(BEGUN, "cli:tests"), (ENDED, "cli:tests")]
     assert await world.log.verify() == []
     with pytest.raises(TenantErased):

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from activities.storage import ResultStore
 from activities.storage.database import Database
-from engross.errors import EngrossError, ServiceUnavailable
+from engross.errors import ConfigurationError, EngrossError, ServiceUnavailable
 from tests.postgresql import IS_INSTALLED
 from tests.workers.tls import HOST, Authority
 
@@ -134,3 +134,8 @@ async def test_a_server_that_takes_tls_only_refuses_others(server: Server) -> No
     assert await is_encrypted(server.url())
     with pytest.raises(ServiceUnavailable, match="ENGROSS_RESULTS"):
         await is_encrypted(server.url("?ssl=disable"))
+
+
+def test_the_parameter_of_another_library_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="write ssl= instead of sslmode="):
+        Database.open("postgresql+asyncpg://engross@127.0.0.1/engross?sslmode=require")

@@ -17,7 +17,7 @@ from activities.guards.breaker import Breaker, Permit
 from activities.guards.budgets import Budget, Budgets, Reserved
 from activities.guards.completions import CompletionKey, Completions, Found, Granted
 from activities.guards.limits import Limit, Limits
-from engross.errors import ServiceUnavailable
+from engross.errors import ConfigurationError, ServiceUnavailable
 from engross.settings import Settings, load_settings
 from starters.retention.lock import exclusive
 from tests.valkey import Valkey
@@ -191,4 +191,11 @@ async def test_a_name_that_is_not_in_the_certificate_is_refused(server: Server, 
         pass
     with pytest.raises(ServiceUnavailable, match="ENGROSS_REDIS_URL"):
         async with open_redis(settings, server.url().replace("127.0.0.1", "127.0.0.2")):
+            pass
+
+
+async def test_tls_options_without_tls_are_named(tmp_path: Path) -> None:
+    settings = Settings.model_construct(home=tmp_path, redis_unchecked=True)
+    with pytest.raises(ConfigurationError, match="begins with rediss://"):
+        async with open_redis(settings, "redis://127.0.0.1:1/0?ssl_ca_certs=/etc/engross/ca.pem"):
             pass

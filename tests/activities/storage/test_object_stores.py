@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
@@ -183,3 +184,18 @@ async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")
     with pytest.raises(ServiceUnavailable, match="ENGROSS_BLOBS"):
         await BlobStore.open(URL).check()
+
+
+async def test_a_store_without_tls_is_spoken_to_where_that_is_allowed(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As inside a cluster."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{address}")
+    with pytest.raises(ServiceUnavailable):
+        await BlobStore.open(URL).check()
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    async with aiohttp.ClientSession() as session, session.put(f"http://{address}/{BUCKET}", data=REGION) as answer:
+        assert answer.status in (HTTPStatus.OK, HTTPStatus.CONFLICT)  # another test may have made it
+    store = BlobStore.open(URL)
+    ref = await store.put("acme", b"clear")
+    assert await store.get(ref) == b"clear"

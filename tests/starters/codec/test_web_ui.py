@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -75,16 +76,16 @@ async def test_temporals_command_shows_a_run_to_who_has_a_key(served: Served, te
         address = server.client.service_client.config.target_host
         await start_run(address, data_converter(served.tenants))
 
-        def shown(*more: str) -> str:
-            command = (temporal_binary, "workflow", "show", "-w", RUN, "--address", address, "-o", "json", *more)
-            told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-            [payload] = json.loads(told.stdout)["events"][0]["workflowExecutionStartedEventAttributes"]["input"][
-                "payloads"
-            ]
+        def shown(key: str = "") -> str:
+            command = (temporal_binary, "workflow", "show", "-w", RUN, "--address", address, "-o", "json")
+            codec = {"TEMPORAL_CODEC_ENDPOINT": served.address, "TEMPORAL_CODEC_AUTH": f"Bearer {key}"} if key else {}
+            told = subprocess.run(
+                command, env=os.environ | codec, capture_output=True, text=True, timeout=60, check=True
+            )
+            started = json.loads(told.stdout)["events"][0]["workflowExecutionStartedEventAttributes"]
+            [payload] = started["input"]["payloads"]
             return base64.b64decode(payload["data"]).decode(errors="replace")
 
         assert WORD not in await asyncio.to_thread(shown)
-        with_key = ("--codec-endpoint", served.address, "--codec-auth", f"Bearer {served.keys['bo']}")
-        assert WORD in await asyncio.to_thread(shown, *with_key)
-        other = ("--codec-endpoint", served.address, "--codec-auth", f"Bearer {served.keys['nil']}")
-        assert "you may not read tenant acme" in await asyncio.to_thread(shown, *other)
+        assert WORD in await asyncio.to_thread(shown, served.keys["bo"])
+        assert "you may not read tenant acme" in await asyncio.to_thread(shown, served.keys["nil"])

@@ -1,9 +1,11 @@
 """`engross gc` on a whole stack: everything that goes on afterwards still has what it needs, however old that is."""
 
+import base64
 import hashlib
 import json
 import os
 import random
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -91,7 +93,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     batch.mkdir()
     for number in range(3):
         (batch / f"{number}.txt").write_text(f"Section: {seed}-{number}\nTotal: {number}.25\n")
-    with running(folder, ENGROSS_JOBS_PATH=jobs) as engross:
+    # Encrypted: histories and blobs then have to be opened before anybody knows what they name.
+    master = f"tests:{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    with running(folder, ENGROSS_JOBS_PATH=jobs, ENGROSS_ENCRYPTION_KEYS=master) as engross:
         for command in (("add", "ann", "--no-password"), ("grant", "ann", "approver", "--tenant", "default")):
             assert engross("users", *command).returncode == 0
         key = engross("users", "key", "ann", "--label", "tests").stdout.strip()
