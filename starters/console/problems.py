@@ -22,12 +22,14 @@ from engross.errors import (
     EngrossError,
     InvalidAnswer,
     InvalidRequest,
+    KeyUnavailable,
     LateDecision,
     NotAcceptable,
     NotSignedIn,
     RunNotFound,
     ServiceUnavailable,
     StaleDecision,
+    TenantErased,
     TooManyRequests,
     UnknownJob,
     UnsupportedFormat,
@@ -46,6 +48,7 @@ STATUS: Final[tuple[tuple[type[EngrossError], int], ...]] = (
     (RunNotFound, 404),
     (DocumentNotFound, 404),
     (UnknownJob, 404),
+    (TenantErased, 410),
     (StaleDecision, 409),
     (LateDecision, 409),
     (DuplicateDecision, 409),
@@ -60,6 +63,7 @@ STATUS: Final[tuple[tuple[type[EngrossError], int], ...]] = (
     (InvalidRequest, 400),
     (TooManyRequests, 429),
     (ServiceUnavailable, 503),
+    (KeyUnavailable, 503),
 )
 _RETRY_SECONDS: Final = 5
 _MOST_PROBLEMS: Final = 50

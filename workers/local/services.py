@@ -102,6 +102,8 @@ def temporal(settings: Settings) -> Service:
     ]
     for attribute in SEARCH_ATTRIBUTES:
         command += ["--search-attribute", f"{attribute}=Keyword"]
+    if settings.encryption_keys is not None:
+        command += ["--ui-codec-endpoint", f"http://{settings.codec_host}:{settings.codec_port}"]
     return Service(
         name=TEMPORAL,
         command=tuple(command),

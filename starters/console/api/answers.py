@@ -36,6 +36,7 @@ _TITLES: Final = {
     404: "Not Found",
     408: "Request Timeout",
     409: "Conflict",
+    410: "Gone",
     413: "Request Entity Too Large",
     421: "Misdirected Request",
     422: "Unprocessable Entity",
@@ -50,6 +51,7 @@ _REASONS: Final = {
     404: "Nothing has that id or name: `RunNotFound`, `UnknownJob`, `DocumentNotFound`",
     408: "The body took longer than five minutes to arrive",
     409: "Not as things stand now",
+    410: "The tenant was erased, and its keys are destroyed: `TenantErased`",
     413: "Larger than allowed: `DocumentTooLarge` for a document",
     421: "Asked by a name that is not this server's",
     422: "It breaks this description, `problems` say where: `InvalidRequest`",
@@ -63,6 +65,7 @@ _ERRORS: Final = {
     403: "NotAuthorised",
     404: "RunNotFound",
     409: "StillRunning",
+    410: "TenantErased",
     422: "InvalidRequest",
     429: "TooManyRequests",
     503: "ServiceUnavailable",
@@ -72,7 +75,7 @@ _RETRY: Final = {
 }
 _BEARER: Final = {"WWW-Authenticate": {"description": "Bearer", "required": True, "schema": {"type": "string"}}}
 _HEADERS: Final = {401: _BEARER, 429: _RETRY, 503: _RETRY}
-_EVERYWHERE: Final = (400, 401, 403, 421, 422, 429, 500, 503)
+_EVERYWHERE: Final = (400, 401, 403, 410, 421, 422, 429, 500, 503)
 
 Responses = dict[int | str, dict[str, Any]]
 
