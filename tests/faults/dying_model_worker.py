@@ -7,7 +7,7 @@ import pytest
 from activities.storage.blobs import BlobStore
 from engross.contracts import BlobRef
 from starters.cli import main
-from workers import wiring
+from workers import stores_access
 
 
 class DyingBlobs(BlobStore):
@@ -20,5 +20,5 @@ class DyingBlobs(BlobStore):
 
 
 if __name__ == "__main__":
-    pytest.MonkeyPatch().setattr(wiring, "BlobStore", DyingBlobs)
+    pytest.MonkeyPatch().setattr(stores_access, "BlobStore", DyingBlobs)
     main()
