@@ -1,8 +1,5 @@
 """The codec server's process: opens what it needs, listens, and stops when it is told to."""
 
-import asyncio
-import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -16,20 +13,19 @@ from activities.encryption.codec import SealingCodec
 from activities.encryption.keys import TenantKeys
 from activities.storage.database import Database
 from engross.endpoints import running_stack
-from engross.errors import ConfigurationError, PortTaken
+from engross.errors import ConfigurationError
 from engross.settings import Settings
 from starters.codec.app import create_app
 from starters.codec.state import CodecServer
 from starters.console.addresses import is_loopback, site_of
 from starters.console.limits import Buckets
+from starters.console.listening import config_of, end_when_told, listener_of
 from starters.console.oidc import Issuer
 
 # A page of the Web UI asks once for each event of a history.
 _TIMES_THE_CONSOLE: Final = 10
 # An office of people can be behind one address.
 _PEOPLE_AT_AN_ADDRESS: Final = 10
-_GRACE_SECONDS: Final = 10
-_BACKLOG: Final = 512
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -64,28 +60,16 @@ async def serve(settings: Settings, listening: Callable[[str, str], None]) -> No
     """
     _check_address(settings)
     async with open_server(settings) as codec_server:
-        with _listen(settings) as listener:
+        with listener_of(settings, "codec") as listener:
             server = uvicorn_of(create_app(codec_server), settings)
-            loop = asyncio.get_running_loop()
-            # uvicorn listens as well while it serves, and then sends a signal again, which would kill this process.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, _stop, server)
+            end_when_told(server)
             listening(f"http://{settings.codec_host}:{settings.codec_port}", codec_server.origin)
             await server.serve([listener])
 
 
 def uvicorn_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """A server for `app`, to be given its socket."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=settings.console_url is not None,  # as the console's
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-        ws="none",
-    )
-    return uvicorn.Server(config)
+    return uvicorn.Server(config_of(app, settings))
 
 
 def web_ui_origin(settings: Settings) -> str:
@@ -117,20 +101,3 @@ def _check_address(settings: Settings) -> None:
             " reverse proxy) and set ENGROSS_CONSOLE_URL to the console's https:// address, or listen on 127.0.0.1"
         )
     site_of(settings)  # it has to be one that is encrypted, or of this machine
-
-
-def _listen(settings: Settings) -> socket.socket:
-    host, port = settings.codec_host, settings.codec_port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except socket.gaierror:
-        raise ConfigurationError(f"ENGROSS_CODEC_HOST {host!r} is no address of this machine") from None
-    except OSError as error:
-        raise PortTaken(
-            f"the codec server can't listen on {host}, port {port} ({error.strerror}); ENGROSS_CODEC_PORT moves it"
-        ) from None
-
-
-def _stop(server: uvicorn.Server) -> None:
-    server.should_exit = True

@@ -59,7 +59,7 @@ async def lived(server: WorkflowEnvironment, keys: TenantKeys | None, run_id: st
     workers, client = client_of(server, keys, in_worker=True), client_of(server, keys)
     async with Worker(workers, task_queue=QUEUE, workflows=[Everything, Child], activities=[work, fail]):
         first = await start(client, run_id)
-        handle = client.get_workflow_handle_for(Everything.run, run_id)
+        handle = client.get_workflow_handle(run_id)
         await until_second_round(first, handle)
         await tell(handle)
         with pytest.raises(WorkflowFailureError) as caught:
@@ -194,11 +194,11 @@ async def test_a_run_that_began_in_clear_goes_on_encrypted(server: WorkflowEnvir
     clear = client_of(server, None)
     async with Worker(clear, task_queue=QUEUE, workflows=[Everything, Child], activities=[work, fail]):
         first = await start(clear, "mixed")
-        await until_second_round(first, clear.get_workflow_handle_for(Everything.run, "mixed"))
+        await until_second_round(first, clear.get_workflow_handle("mixed"))
     before = await clear.get_workflow_handle("mixed").fetch_history()
     workers, client = client_of(server, keys, in_worker=True), client_of(server, keys)
     async with Worker(workers, task_queue=QUEUE, workflows=[Everything, Child], activities=[work, fail]):
-        handle = client.get_workflow_handle_for(Everything.run, "mixed")
+        handle = client.get_workflow_handle("mixed")
         await tell(handle)
         with pytest.raises(WorkflowFailureError):
             await handle.result()
