@@ -104,6 +104,8 @@ class Build:
         env = {name: value for name, value in os.environ.items() if _NETWORK.fullmatch(name)}
         env |= {name: self._mapped(value) for name, value in (self.image.args | self.image.env).items()}
         env["HOME"] = str(self._home)
+        # An image build brings its own certificates; here the network may be one whose only the system knows.
+        env["UV_SYSTEM_CERTS"] = "true"
         subprocess.run(  # noqa: S603 - the Dockerfile's own lines
             ["/bin/sh", "-c", self._mapped(rest)], cwd=self._mapped(self.image.workdir), env=env, check=True
         )
