@@ -220,9 +220,9 @@ def untruths(
     """Everything that is not as it must be: decisions lost, doubled, or by the wrong people, and wrong answers."""
     wrong: list[str] = []
     people = {person.name: person for person in office.people}
-    noted: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    noted: dict[str, Counter[Noted]] = defaultdict(Counter)
     for line in lines:
-        noted[line.subject][(line.actor, line.action)] += 1
+        noted[line.subject][(line.actor, line.action, line.shown)] += 1
     by_approval: dict[str, list[Click]] = defaultdict(list)
     for click in clicks:
         by_approval[click.approval_id].append(click)
@@ -231,18 +231,21 @@ def untruths(
     return wrong
 
 
+# Who did what, and the hash of what was shown.
+Noted = tuple[str, str, str]
 _DONE: Final = {ActKind.APPROVE: "approved", ActKind.CORRECT: "corrected", ActKind.REJECT: "rejected"}
 
 
 def _of_one(
-    row: ApprovalRow, clicks: Sequence[Click], noted: dict[str, Counter[tuple[str, str]]], people: dict[str, Person]
+    row: ApprovalRow, clicks: Sequence[Click], noted: dict[str, Counter[Noted]], people: dict[str, Person]
 ) -> list[str]:
     state, request, wrong = row.state, row.request, list[str]()
     counted = {(click.by, f"approval.{_DONE[click.kind]}") for click in clicks if click.receipt}
     acts = {f"approval.{done}" for done in _DONE.values()}
     audited = Counter({key: count for key, count in noted[row.approval_id].items() if key[1] in acts})
-    if set(audited) != counted:
+    if {(by, action) for by, action, _ in audited} != counted:
         wrong.append(f"told {sorted(counted)}, noted {sorted(audited)}")
+    # By what was shown, too: who has approved an answer may approve what somebody corrects it to.
     wrong += [f"noted {count} times: {key}" for key, count in audited.items() if count != 1]
     if sorted(receipt.key for receipt in state.receipts) != sorted({click.key for click in clicks if click.receipt}):
         wrong.append("receipts and what people were told differ")
