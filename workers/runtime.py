@@ -16,10 +16,13 @@ from temporalio.runtime import (
 )
 
 from engross.errors import ServiceUnavailable
+from workers.interceptor import BUCKETS
 from workers.library_logs import CORE_LOGGER
 
 _HOST: Final = "127.0.0.1"
 _TRIES: Final = 5
+# Steps that call models last longer than the core's own buckets go, which end at a minute.
+_LONG: Final = ("activity_execution_latency", "activity_succeed_endtoend_latency")
 
 
 def build_runtime() -> tuple[Runtime, str]:
@@ -47,7 +50,11 @@ def _telemetry(address: str) -> TelemetryConfig:
         append_log_fields_to_message=False,
     )
     metrics = PrometheusConfig(
-        bind_address=address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True
+        bind_address=address,
+        counters_total_suffix=True,
+        unit_suffix=True,
+        durations_as_seconds=True,
+        histogram_bucket_overrides=dict.fromkeys(_LONG, BUCKETS),
     )
     logs = LoggingConfig(filter=TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=forwarding)
     return TelemetryConfig(logging=logs, metrics=metrics)

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import re
 import urllib.request
+from datetime import timedelta
 
 import pytest
-from temporalio import workflow
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -14,10 +15,15 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from workers.runtime import build_runtime
 
 
+@activity.defn
+async def step() -> None: ...
+
+
 @workflow.defn
 class Nothing:
     @workflow.run
-    async def run(self) -> None: ...
+    async def run(self) -> None:
+        await workflow.execute_activity(step, start_to_close_timeout=timedelta(seconds=10))
 
 
 @workflow.defn
@@ -39,7 +45,9 @@ async def test_the_core_tells_metrics_and_logs(temporal_binary: str, caplog: pyt
     async with await WorkflowEnvironment.start_local(dev_server_existing_path=temporal_binary) as server:
         client = await Client.connect(server.client.service_client.config.target_host, runtime=runtime)
         runner = UnsandboxedWorkflowRunner()
-        async with Worker(client, task_queue="q", workflows=[Nothing, Fails], workflow_runner=runner):
+        async with Worker(
+            client, task_queue="q", workflows=[Nothing, Fails], activities=[step], workflow_runner=runner
+        ):
             await client.execute_workflow(Nothing.run, id="good", task_queue="q")
             bad = await client.start_workflow(Fails.run, id="bad", task_queue="q")
             async with asyncio.timeout(30):
@@ -53,6 +61,10 @@ async def test_the_core_tells_metrics_and_logs(temporal_binary: str, caplog: pyt
         "temporal_worker_task_slots_available{",
     ):
         assert name in page
+    steps = [
+        line for line in page.splitlines() if line.startswith("temporal_activity_execution_latency_seconds_bucket")
+    ]
+    assert any('le="600"' in line for line in steps), "a model call may take minutes"
     told = [record for record in caplog.records if record.name == "temporal"]
     assert all(record.levelno >= logging.WARNING and "Jane" not in record.getMessage() for record in told)
     assert "run_id" in getattr(told[0], "temporal_log").fields  # noqa: B009  # mypy knows no such attribute
