@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -187,11 +187,13 @@ async def test_at_the_deadline_it_is_decided_or_expired_and_never_both(
 async def test_nobody_is_late_when_time_is_up_and_others_are_asked(world: World) -> None:
     policy = Approval(deadline_hours=2 / 3600, escalate_to="seniors", on_expiry="escalate")
     row, approvals, told = await world.start(policy=policy), world.approvals(), list[str]()
+    assert row.state.due_at is not None
     async with asyncio.timeout(60):
         while not (state := (await world.row(row.approval_id)).state).is_escalated:
             said = await click(world, approvals, "vera", row, ActKind.APPROVE)
             told += counts([said])
-            is_over = (await world.row(row.approval_id)).state.verdict is not Verdict.OPEN  # twice the time, by now
+            # The others who are asked get as much time again; only then it is over, however slow this machine is.
+            is_over = datetime.now(UTC) >= row.state.due_at + timedelta(hours=policy.deadline_hours)
             assert is_over or not isinstance(said, LateDecision), Counter(told)
     assert state.asked == ("approvers", "seniors")
 
