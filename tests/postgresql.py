@@ -4,19 +4,30 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 IS_INSTALLED = bool(shutil.which("initdb") and shutil.which("postgres"))
 
+_START_SECONDS = 60
 # PostgreSQL refuses to run as root.
 _USER = "nobody" if os.getuid() == 0 else None
 
 
+def await_postgresql(server: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns when it takes connections. Before it has started up it refuses them, by more than one error."""
+    until = time.monotonic() + _START_SECONDS
+    while b"ready to accept connections" not in log.read_bytes():
+        assert server.poll() is None, log.read_text()
+        assert time.monotonic() < until, log.read_text()
+        time.sleep(0.02)
+
+
 @contextmanager
 def running_postgresql(port: int) -> Iterator[str]:
-    """Its address; it may take a moment before it answers."""
+    """Its address, once it answers."""
     folder = Path(tempfile.mkdtemp(prefix="engross-postgresql-"))
     if _USER:
         shutil.chown(folder, _USER)
@@ -28,6 +39,7 @@ def running_postgresql(port: int) -> Iterator[str]:
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(command, user=_USER, cwd=folder, stdout=log, stderr=log)
         try:
+            await_postgresql(server, folder / "log")
             yield f"postgresql+asyncpg://me@127.0.0.1:{port}/postgres"
         finally:
             server.terminate()

@@ -1,6 +1,5 @@
 """PostgreSQL by TLS: what of the address and of the standard variables counts."""
 
-import asyncio
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from sqlalchemy import text
 from activities.storage import ResultStore
 from activities.storage.database import Database
 from engross.errors import ConfigurationError, EngrossError, ServiceUnavailable
-from tests.postgresql import IS_INSTALLED
+from tests.postgresql import IS_INSTALLED, await_postgresql
 from tests.workers.tls import HOST, Authority
 
 pytestmark = pytest.mark.skipif(not IS_INSTALLED, reason="no PostgreSQL server is installed")
@@ -59,6 +58,7 @@ def server(unused_tcp_port_factory: Callable[[], int]) -> Iterator[Server]:
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, user=USER, cwd=folder, stdout=log, stderr=log)
         try:
+            await_postgresql(process, folder / "log")
             yield Server(authority, port)
         finally:
             process.terminate()
@@ -77,19 +77,12 @@ def _files(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def is_encrypted(url: str) -> bool:
-    """Whether the connection is; waits for a server that has just been started."""
+    """Whether the connection is."""
     database = Database.open(url)
     try:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    async with database.reading() as connection:
-                        query = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
-                        return bool((await connection.execute(query)).scalar_one())
-                except ServiceUnavailable as error:
-                    if "Connect call failed" not in str(error) and "starting up" not in str(error):
-                        raise
-                    await asyncio.sleep(0.05)
+        async with database.reading() as connection:
+            query = text("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+            return bool((await connection.execute(query)).scalar_one())
     finally:
         await database.close()
 
